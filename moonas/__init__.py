@@ -1,0 +1,77 @@
+"""moonas: search for neural networks that are accurate, fast and small on the device they will run on.
+
+    import moonas
+    front = moonas.search("digits")          # a DataFrame, and a run folder runs/digits
+
+The public names are imported when they are first used, so `import moonas` loads neither torch nor pymoo.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moonas.architecture.architecture import Architecture as Architecture
+    from moonas.architecture.architecture import Task as Task
+    from moonas.encoding.encoding import Encoding as Encoding
+    from moonas.encoding.encoding import Gene as Gene
+    from moonas.encoding.encoding import Genotype as Genotype
+    from moonas.errors import MoonasError as MoonasError
+    from moonas.problem.objective import Constraint as Constraint
+    from moonas.problem.objective import Objective as Objective
+    from moonas.problem.trial import Trial as Trial
+    from moonas.search.strategy import Strategy as Strategy
+    from moonas.spec.load import objective as objective
+    from moonas.study.study import Study as Study
+    from moonas.study.study import load as load
+    from moonas.study.study import search as search
+
+_HOMES = {
+    "Architecture": "moonas.architecture.architecture",
+    "Constraint": "moonas.problem.objective",
+    "Encoding": "moonas.encoding.encoding",
+    "Gene": "moonas.encoding.encoding",
+    "Genotype": "moonas.encoding.encoding",
+    "MoonasError": "moonas.errors",
+    "Objective": "moonas.problem.objective",
+    "Strategy": "moonas.search.strategy",
+    "Study": "moonas.study.study",
+    "Task": "moonas.architecture.architecture",
+    "Trial": "moonas.problem.trial",
+    "load": "moonas.study.study",
+    "objective": "moonas.spec.load",
+    "search": "moonas.study.study",
+}
+
+__all__ = [
+    "Architecture",
+    "Constraint",
+    "Encoding",
+    "Gene",
+    "Genotype",
+    "MoonasError",
+    "Objective",
+    "Strategy",
+    "Study",
+    "Task",
+    "Trial",
+    "load",
+    "objective",
+    "search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on its first use."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("moonas")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'moonas' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, "__version__"})

@@ -1,0 +1,1 @@
+"""Networks: described by frozen dataclasses, built as PyTorch modules. One family a file."""

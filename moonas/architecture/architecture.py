@@ -1,0 +1,77 @@
+"""What every description of a network can do: name itself, be written as JSON, be built."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from moonas.errors import MoonasError
+from moonas.registry import FAMILIES
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network takes and gives.
+
+    Attributes:
+        input_shape: (channels, height, width) of one input.
+        classes: number of outputs.
+    """
+
+    input_shape: tuple[int, int, int]
+    classes: int
+
+
+@dataclass(frozen=True)
+class Architecture(ABC):
+    """A network described. Subclasses are frozen dataclasses of plain values, equal if they mean the same network."""
+
+    family: ClassVar[str]
+
+    @abstractmethod
+    def build(self, task: Task) -> nn.Module:
+        """Build the network with fresh weights.
+
+        Returns:
+            A module that maps (batch, *task.input_shape) to logits (batch, task.classes).
+
+        Raises:
+            EncodingError: if the network makes no sense for the task, as when its strides outgrow the input.
+        """
+
+    @cached_property
+    def key(self) -> str:
+        """The identity: the family and a digest of the content, as in `staged_cnn-4f2a9c01b7de`."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return f"{self.family}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The description as JSON-ready values; `architecture_from_dict` reads it back."""
+        return {"family": self.family, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Architecture:
+        """Rebuild the description from `to_dict` less its family. Families with nested values override this."""
+        return cls(**fields)
+
+
+def architecture_from_dict(description: Mapping[str, Any]) -> Architecture:
+    """Read back what `Architecture.to_dict` wrote.
+
+    Raises:
+        MoonasError: if it names no family.
+        UnknownNameError: if no such family is known.
+    """
+    fields = dict(description)
+    if not isinstance(fields.get("family"), str):
+        raise MoonasError("an architecture must say its family")
+    family: type[Architecture] = FAMILIES.load(fields.pop("family"))
+    return family.from_dict(fields)

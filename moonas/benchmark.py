@@ -1,0 +1,1 @@
+"""Measurements of moonas itself: `python -m moonas.benchmark loop`."""

@@ -1,0 +1,75 @@
+"""The command `moonas`: run, list, copy."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moonas import content
+from moonas.errors import MoonasError
+from moonas.run import exit_codes, run
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Search for neural networks that are accurate, fast and small on the device they will run on.",
+)
+app.command()(run)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"moonas {version('moonas')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop."),
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
+@app.command("list")
+def list_content(
+    kind: Annotated[str | None, typer.Argument(help="problems, encodings or hw_profiles.", show_default="all")] = None,
+) -> None:
+    """List what is shipped, and what lies in folders of these names here."""
+    with exit_codes():
+        for each in [kind] if kind else content.KINDS:
+            typer.echo(f"{each}:")
+            for name, path in content.available(each).items():
+                typer.echo(f"  {name:<16} {content.summary(path)}")
+
+
+@app.command("copy")
+def copy_content(
+    name: Annotated[str, typer.Argument(help="A shipped problem, encoding or device profile.")],
+    to: Annotated[Path | None, typer.Argument(help="The file to write.", show_default="./KIND/NAME.yaml")] = None,
+) -> None:
+    """Copy a shipped file to edit: ./problems/NAME.yaml then goes by the same name, before the shipped one."""
+    with exit_codes():
+        kind, source = content.find_shipped(name)
+        target = to or Path(kind) / source.name
+        if target.exists():
+            raise MoonasError(f"{target} is there already, and stays as it is; give another file to write")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        except OSError as error:
+            raise MoonasError(f"{target} cannot be written: {error.strerror}") from error
+        typer.echo(f"Wrote {target}.")

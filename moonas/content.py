@@ -1,0 +1,68 @@
+"""Where the shipped YAML files lie, and how a name becomes a file.
+
+The one place that knows whether moonas runs from a checkout or from a wheel.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moonas.errors import UnknownNameError
+
+KINDS = {"problems": "problem", "encodings": "encoding", "hw_profiles": "device profile"}
+_package = Path(__file__).parent
+
+
+def shipped_folder(kind: str) -> Path:
+    """The folder that holds the shipped files of `kind` (a key of KINDS)."""
+    installed = _package / "shipped" / kind
+    return installed if installed.is_dir() else _package.parent / kind
+
+
+def available(kind: str) -> dict[str, Path]:
+    """Name -> file of all that can be named of `kind`: the shipped, and those in ./KIND, which come first.
+
+    Raises:
+        UnknownNameError: if there is no such kind.
+    """
+    if kind not in KINDS:
+        raise UnknownNameError("kind", kind, KINDS)
+    paths = [*shipped_folder(kind).glob("*.yaml"), *Path(kind).glob("*.yaml")]
+    return dict(sorted({path.stem: path for path in paths}.items()))
+
+
+def find_shipped(name: str) -> tuple[str, Path]:
+    """The kind and file of a shipped name, whatever its kind.
+
+    Raises:
+        UnknownNameError: if nothing shipped has that name.
+    """
+    for kind in KINDS:
+        path = shipped_folder(kind) / f"{name}.yaml"
+        if path.is_file():
+            return kind, path
+    raise UnknownNameError("file", name, (path.stem for kind in KINDS for path in shipped_folder(kind).glob("*.yaml")))
+
+
+def find(kind: str, name: str) -> Path:
+    """Resolve `name`: a path, else ./KIND/NAME.yaml, else the shipped file of that name.
+
+    Raises:
+        UnknownNameError: if there is none of these.
+    """
+    candidates = (Path(name), Path(kind) / f"{name}.yaml", shipped_folder(kind) / f"{name}.yaml")
+    for path in candidates:
+        if path.is_file():
+            return path
+    stem = Path(name).stem if name.endswith((".yaml", ".yml")) else name
+    error = UnknownNameError(KINDS[kind], stem, available(kind), ", or give the path of a file")
+    if stem != name:
+        error.args = (f"no such file: {name}. {error}",)
+    raise error
+
+
+def summary(path: Path) -> str:
+    """The first comment line of a YAML file: what it is for."""
+    with path.open(encoding="utf-8") as lines:
+        first = next(lines, "")
+    return first.lstrip("# ").strip() if first.startswith("#") else ""

@@ -1,0 +1,1 @@
+"""Genotype <-> architecture: which networks a search can express, as vectors of choices."""

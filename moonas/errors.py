@@ -1,0 +1,71 @@
+"""Every error that moonas raises on purpose: one clear sentence each, and the exit code that it means."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MoonasError(Exception):
+    """The root of all errors that a user of moonas may want to catch."""
+
+    exit_code = 2
+
+
+class UnknownNameError(MoonasError):
+    """A name that nothing goes by. The message lists what exists and the nearest match."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = ""):
+        super().__init__(f"unknown {kind} '{name}'; {choose_from(name, known)}{hint}")
+
+
+class SpecError(MoonasError):
+    """What the user wrote is wrong: *file, line, field: what; what is right*. One line for each mistake."""
+
+
+class EncodingError(MoonasError):
+    """A genotype, or the architecture it stands for, makes no sense for its encoding or its task."""
+
+
+class DataError(MoonasError):
+    """The data set cannot serve: missing, malformed, of one class, too small to be split."""
+
+
+class MissingDependencyError(MoonasError):
+    """An optional package is absent."""
+
+
+class RunFolderError(MoonasError):
+    """The run folder is held by another process, belongs to another problem, or cannot be written."""
+
+
+class SearchFailedError(MoonasError):
+    """Not one candidate of the first generation could be evaluated: the problem is at fault, not the networks."""
+
+
+class CandidateError(MoonasError):
+    """One candidate cannot be evaluated; recorded as the reason of a failed trial, never fatal to a search."""
+
+
+class TimeLimitError(CandidateError):
+    """A candidate took longer than its time limit and was stopped."""
+
+
+class WorkerLostError(CandidateError):
+    """The worker process of a candidate died: killed, out of memory, or crashed."""
+
+
+def choose_from(name: str, known: Iterable[str]) -> str:
+    """Word what may be chosen instead of `name`: the nearest match first, then all there is."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    listing = f"choose from {', '.join(names)}" if names else "there is none"
+    return f"{listing}; did you mean '{near[0]}'?" if near else listing
+
+
+def one_line(error: BaseException, *, limit: int = 300) -> str:
+    """Render an exception as `Type: message` on one line of at most `limit` characters."""
+    text = " ".join(str(error).split())
+    if not isinstance(error, MoonasError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return text if len(text) <= limit else text[: limit - 1] + "…"

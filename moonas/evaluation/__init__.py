@@ -1,0 +1,1 @@
+"""Architectures -> metrics: evaluators, and the pipeline that asks the cheap ones first."""

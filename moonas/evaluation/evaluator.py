@@ -1,0 +1,88 @@
+"""The abstraction of an evaluator, and what it says of a candidate that it cannot evaluate."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from moonas.architecture.architecture import Architecture
+from moonas.errors import CandidateError, one_line
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One architecture to be evaluated.
+
+    Attributes:
+        architecture: what is to be built.
+        seed: of everything random in its evaluation; derived from the study's seed and the architecture's key.
+    """
+
+    architecture: Architecture
+    seed: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a candidate could not be evaluated."""
+
+    reason: str
+
+
+Outcome = Mapping[str, float] | Failure
+
+
+class Evaluator(ABC):
+    """Measures some metrics of architectures.
+
+    Attributes:
+        metrics: the names of what it measures.
+        dear: whether it is asked only about candidates that keep all constraints so far.
+        together: whether it wants a whole batch at once and the machine for itself, as a profiler does; else it is
+            asked about single candidates, in parallel.
+    """
+
+    metrics: tuple[str, ...]
+    dear: bool = False
+    together: bool = False
+
+    @abstractmethod
+    def evaluate(self, candidates: Sequence[Candidate]) -> Sequence[Outcome]:
+        """Measure each candidate; a `Failure` stands for one that cannot be measured."""
+
+
+def attempt(measure: Callable[[], Mapping[str, float]]) -> Outcome:
+    """Run one measurement of one candidate: the border at which everything it raises becomes its failure.
+
+    A value that is not a finite number fails the candidate, too.
+    """
+    try:
+        return {name: checked(name, value) for name, value in measure().items()}
+    except Exception as error:
+        return Failure(_out_of_memory(error) or one_line(error))
+
+
+def checked(name: str, value: object) -> float:
+    """Return a measured value as a plain number of at most 12 digits, which CSV files carry without loss.
+
+    Raises:
+        CandidateError: if it is not a finite number.
+    """
+    if hasattr(value, "item"):  # a tensor or an array of one element
+        value = value.item()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, float):
+        raise CandidateError(f"{name} must be a number, is a {type(value).__name__}")
+    if not math.isfinite(value):
+        raise CandidateError(f"{name} is {'NaN' if math.isnan(value) else 'infinite'}")
+    return float(f"{value:.12g}")
+
+
+def _out_of_memory(error: Exception) -> str | None:
+    text = one_line(error)
+    if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text.lower():
+        return f"out of memory: {text}"
+    return None

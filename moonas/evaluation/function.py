@@ -1,0 +1,82 @@
+"""Metrics computed by functions of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+from moonas.architecture.architecture import Architecture, Task
+from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt
+
+MetricFunction = Callable[[Any, "EvaluationContext"], float]
+Tracer = Callable[..., tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class EvaluationContext:
+    """What a metric function may want to know beside the module.
+
+    Attributes:
+        architecture: the description of the network.
+        task: `input_shape` (channels, height, width) and `classes`.
+        device: the device profile of the search.
+        seed: of everything random in this evaluation.
+        validation: for dear functions of a search with data: (images, labels) as tensors of (n, channels, height,
+            width), normalised, and (n,).
+    """
+
+    architecture: Architecture
+    task: Task
+    device: Any
+    seed: int
+    module: Any
+    tracer: Tracer
+    validation: tuple[Any, Any] | None = None
+
+    @cached_property
+    def operations(self) -> tuple[Any, ...]:
+        """The operations of one inference of one input; see `moonas.hardware.trace.Operation`. Traced on first use."""
+        return self.tracer(self.module, self.task.input_shape)
+
+
+@dataclass(frozen=True)
+class FunctionCaller:
+    """Calls the metric functions on a module, with their context."""
+
+    functions: Mapping[str, MetricFunction]
+    task: Task
+    device: Any
+    tracer: Tracer
+
+    def __call__(
+        self, module: Any, candidate: Candidate, validation: tuple[Any, Any] | None = None
+    ) -> dict[str, float]:
+        """Return the value of each function by its name."""
+        module.eval()
+        context = EvaluationContext(
+            candidate.architecture, self.task, self.device, candidate.seed, module, self.tracer, validation
+        )
+        return {name: function(module, context) for name, function in self.functions.items()}
+
+
+class FunctionEvaluator(Evaluator):
+    """Calls metric functions on freshly built modules."""
+
+    def __init__(self, call: FunctionCaller, *, dear: bool):
+        """Take the functions; `dear` ones are called after the constraints on all others were checked."""
+        self.metrics = tuple(call.functions)
+        self.dear = dear
+        self._call = call
+
+    def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """Build each candidate and call the functions on it."""
+        return [attempt(partial(self._measure, candidate)) for candidate in candidates]
+
+    def _measure(self, candidate: Candidate) -> Mapping[str, float]:
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(candidate.seed)
+            return self._call(candidate.architecture.build(self._call.task), candidate)

@@ -1,0 +1,117 @@
+"""Cheap metrics, then the constraints, then dear metrics: no network is trained that breaks a limit anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, as_completed
+from dataclasses import dataclass, field
+
+from moonas.encoding.encoding import Genotype
+from moonas.errors import one_line
+from moonas.evaluation import worker
+from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome
+from moonas.problem.objective import Constraint
+from moonas.problem.trial import Trial
+
+
+@dataclass
+class _Pending:
+    """A trial in the making."""
+
+    number: int
+    genotype: Genotype
+    candidate: Candidate
+    metrics: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    failure: str = ""
+
+    def take(self, outcome: Outcome, seconds: float) -> None:
+        self.seconds += seconds
+        if isinstance(outcome, Failure):
+            self.failure = outcome.reason
+        else:
+            self.metrics |= outcome
+
+    def trial(self, constraints: Sequence[Constraint]) -> Trial:
+        """The trial as it stands."""
+        broken = _broken(constraints, self.metrics)
+        return Trial(
+            number=self.number,
+            genotype=self.genotype,
+            architecture=self.candidate.architecture,
+            state="failed" if self.failure else "infeasible" if broken else "complete",
+            metrics=self.metrics,
+            seconds=round(self.seconds, 6),
+            error=self.failure or "; ".join(broken),
+        )
+
+
+def _broken(constraints: Sequence[Constraint], metrics: dict[str, float]) -> list[str]:
+    """The constraints that measured metrics break, worded."""
+    return [
+        f"breaks {constraint}: {metrics[constraint.metric]:.6g}"
+        for constraint in constraints
+        if constraint.metric in metrics and constraint.violation(metrics[constraint.metric]) > 0
+    ]
+
+
+class Pipeline:
+    """Evaluators in their order, and the constraints between the cheap and the dear ones."""
+
+    def __init__(self, study: str, evaluators: Sequence[Evaluator], constraints: Sequence[Constraint]):
+        """Take the evaluators, which the executor's workers must have installed under the name `study`."""
+        self.study = study
+        self.evaluators = tuple(sorted(evaluators, key=lambda evaluator: (evaluator.dear, evaluator.together)))
+        self.constraints = tuple(constraints)
+
+    def run(self, executor: Executor, asked: Sequence[tuple[int, Genotype, Candidate]]) -> Iterator[Trial]:
+        """Evaluate candidates, and yield their trials as they end, in no particular order.
+
+        Args:
+            executor: where the work is done.
+            asked: number, genotype and candidate of each trial.
+        """
+        batch = [_Pending(*entry) for entry in asked]
+        for stage, evaluator in enumerate(self.evaluators):
+            if not evaluator.dear:
+                for _ in self._ask(executor, stage, batch):
+                    pass
+        alive = [p for p in batch if not p.failure and not _broken(self.constraints, p.metrics)]
+        dear = [stage for stage, evaluator in enumerate(self.evaluators) if evaluator.dear]
+        yield from (p.trial(self.constraints) for p in batch if p not in alive or not dear)
+        for stage in dear:
+            for pending in self._ask(executor, stage, sorted(alive, key=_work, reverse=True)):
+                if pending.failure or stage == dear[-1]:
+                    yield pending.trial(self.constraints)
+            alive = [pending for pending in alive if not pending.failure]
+
+    def _ask(self, executor: Executor, stage: int, batch: Sequence[_Pending]) -> Iterator[_Pending]:
+        """Ask one evaluator about those of a batch that have not failed, and yield each when it is answered.
+
+        A chunk that breaks as a whole (its worker died, its time ran out) is taken apart, to find who broke it.
+        """
+        alive = [pending for pending in batch if not pending.failure]
+        chunks = [alive] if self.evaluators[stage].together and alive else [[pending] for pending in alive]
+        while chunks:
+            futures = {self._submit(executor, stage, chunk): chunk for chunk in chunks}
+            chunks = []
+            for future in as_completed(futures):
+                chunk = futures[future]
+                try:
+                    outcomes, seconds = future.result()
+                except Exception as error:  # the trial border: whatever broke the chunk
+                    if len(chunk) > 1:
+                        chunks += [[pending] for pending in chunk]
+                        continue
+                    outcomes, seconds = [Failure(one_line(error))], getattr(error, "seconds", 0.0)
+                for pending, outcome in zip(chunk, outcomes, strict=True):
+                    pending.take(outcome, seconds / len(chunk))
+                    yield pending
+
+    def _submit(self, executor: Executor, stage: int, chunk: Sequence[_Pending]) -> Future[tuple[list[Outcome], float]]:
+        return executor.submit(worker.evaluate, self.study, stage, [pending.candidate for pending in chunk])
+
+
+def _work(pending: _Pending) -> float:
+    """How much work a candidate is likely to be: largest first keeps the last worker from idling long."""
+    return pending.metrics.get("flops", pending.metrics.get("params", 0.0))

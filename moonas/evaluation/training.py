@@ -1,0 +1,52 @@
+"""Accuracy by training, and the metric functions that want a trained module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from statistics import fmean
+from typing import Any, Protocol
+
+from moonas.architecture.architecture import Task
+from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt
+from moonas.evaluation.function import FunctionCaller
+
+
+class Trainer(Protocol):
+    """Trains modules on data of its own; see `moonas.training.trainer.Trainer`."""
+
+    seeds: int
+
+    def fit(self, architecture: Any, task: Task, *, seed: int) -> Any:
+        """Build and train a module."""
+
+    def accuracy(self, module: Any) -> float:
+        """The share of validation images that a module classifies right."""
+
+    @property
+    def validation(self) -> tuple[Any, Any]:
+        """Validation images and labels."""
+
+
+class TrainingEvaluator(Evaluator):
+    """Trains each candidate, once for each seed, and averages."""
+
+    dear = True
+
+    def __init__(self, task: Task, trainer: Trainer, call: FunctionCaller):
+        """Measure accuracy and the functions of `call`, on modules trained by `trainer`."""
+        self.metrics = ("accuracy", *call.functions)
+        self._task, self._trainer, self._call = task, trainer, call
+
+    def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """Train and validate each candidate."""
+        return [attempt(partial(self._measure, candidate)) for candidate in candidates]
+
+    def _measure(self, candidate: Candidate) -> Mapping[str, float]:
+        results = [self._train_once(candidate, candidate.seed + i) for i in range(self._trainer.seeds)]
+        return {name: fmean(result[name] for result in results) for name in self.metrics}
+
+    def _train_once(self, candidate: Candidate, seed: int) -> dict[str, float]:
+        module = self._trainer.fit(candidate.architecture, self._task, seed=seed)
+        functions = self._call(module, candidate, self._trainer.validation) if self._call.functions else {}
+        return {"accuracy": self._trainer.accuracy(module), **functions}

@@ -1,0 +1,74 @@
+"""What runs where candidates are evaluated: in a worker process, or in this one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome
+
+_installed: dict[str, tuple[Evaluator, ...]] = {}
+
+
+def install(study: str, evaluators: Sequence[Evaluator]) -> None:
+    """Put the evaluators of a study in place, so that calls need only name them."""
+    _installed[study] = tuple(evaluators)
+
+
+def remove(study: str) -> None:
+    """Forget the evaluators of a study."""
+    _installed.pop(study, None)
+
+
+def start_worker(study: str, evaluators: Sequence[Evaluator], memory_gb: float | None) -> None:
+    """Make a fresh process a worker: one thread, a memory limit, no life of its own after its parent's death."""
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+    torch.set_num_threads(1)
+    if memory_gb is not None:
+        _limit_memory(memory_gb)
+    install(study, evaluators)
+
+
+def _die_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _limit_memory(gigabytes: float) -> None:
+    """Make allocations beyond the limit fail, so that they end a candidate and not the machine. Linux only."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    import psutil
+
+    limit = int(psutil.Process().memory_info().data + gigabytes * 1e9)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def evaluate(study: str, evaluator: int, candidates: Sequence[Candidate]) -> tuple[list[Outcome], float]:
+    """Ask an installed evaluator about candidates.
+
+    Returns:
+        The outcomes, one for each candidate, and the seconds that they took in all.
+    """
+    import torch
+
+    start = time.perf_counter()
+    threads = torch.get_num_threads()
+    if threads != 1:
+        torch.set_num_threads(1)  # the same sums in the same order, whoever runs them
+    try:
+        outcomes = list(_installed[study][evaluator].evaluate(candidates))
+    finally:
+        if threads != 1:
+            torch.set_num_threads(threads)
+    return outcomes, time.perf_counter() - start

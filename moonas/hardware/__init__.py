@@ -1,0 +1,1 @@
+"""Numbers about devices: what a network does there, and how long it takes."""

@@ -1,0 +1,53 @@
+"""The unit of a search: one architecture, what was measured of it, how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from moonas.architecture.architecture import Architecture
+from moonas.encoding.encoding import Genotype
+
+State = Literal["complete", "infeasible", "failed"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One architecture evaluated.
+
+    Attributes:
+        number: its place on the path of the search, from 0.
+        genotype: canonical.
+        state: `complete`; `infeasible`: breaks a constraint, and was not trained if that showed before; `failed`: could
+            not be evaluated.
+        metrics: what was measured, by name; infeasible and failed trials may lack some.
+        seconds: wall time spent on it.
+        error: why it failed, or which constraint it breaks; empty for complete ones.
+    """
+
+    number: int
+    genotype: Genotype
+    architecture: Architecture
+    state: State
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str = ""
+
+    @property
+    def key(self) -> str:
+        """The identity of the architecture."""
+        return self.architecture.key
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Where a search ends.
+
+    Attributes:
+        trials: evaluated in all.
+        seconds: of searching in all, over all runs in the folder; None for no limit.
+    """
+
+    trials: int
+    seconds: float | None = None

@@ -1,0 +1,133 @@
+"""From a name in a file to the Python object behind it: built in, plugged in, or by a dotted path of the user's own.
+
+The tables hold import paths as text, so knowing a name costs no import.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from moonas.errors import MoonasError, UnknownNameError
+
+_given_from_python: dict[str, Any] = {}
+
+
+def is_dotted_path(name: str) -> bool:
+    """Tell whether `name` has the form `package.module:object`."""
+    module, colon, attribute = name.partition(":")
+    return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *attribute.split(".")))
+
+
+def path_of(given: Callable[..., Any], name: str | None = None) -> str:
+    """Return a dotted path for an object handed over from Python, and remember the object under it.
+
+    Args:
+        given: a function or class; it need not be importable (a notebook's, a closure, a lambda).
+        name: what to call it, if not by its own name.
+
+    Raises:
+        MoonasError: if it has no name of its own, as a lambda, and none is given.
+    """
+    name = name or str(getattr(given, "__name__", ""))
+    if not name.isidentifier():
+        raise MoonasError(f"{given!r} has no name that a column could carry; give one: name='...'")
+    path = f"{getattr(given, '__module__', '__main__')}:{name}"
+    _given_from_python[path] = given
+    return path
+
+
+def import_path(path: str) -> Any:
+    """Import `package.module:object`; the current folder counts as a place to import from.
+
+    Raises:
+        MoonasError: when there is no such module or object in it.
+    """
+    if path in _given_from_python:
+        return _given_from_python[path]
+    module_name, _, attribute = path.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise MoonasError(f"importing '{module_name}' failed: no module named '{error.name}'") from error
+        raise MoonasError(
+            f"no module named '{module_name}'; it must be installed or lie in the current folder"
+        ) from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise UnknownNameError(f"object in {module_name}", part, _public_names(found))
+        found = getattr(found, part)
+    return found
+
+
+def _public_names(module: Any) -> list[str]:
+    return [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The objects of one kind that can be named in a file.
+
+    Attributes:
+        kind: what they are, for messages.
+        built_in: name -> dotted path of those that moonas ships.
+        group: the entry-point group through which other packages add theirs.
+    """
+
+    kind: str
+    built_in: Mapping[str, str]
+    group: str
+
+    def names(self) -> list[str]:
+        """All names that can be used, sorted."""
+        return sorted({*self.built_in, *(entry.name for entry in entry_points(group=self.group))})
+
+    def check(self, name: str) -> str:
+        """Return `name` if it can stand for an object, without importing anything.
+
+        Raises:
+            UnknownNameError: if it is neither known nor a dotted path.
+        """
+        if name not in self.built_in and not is_dotted_path(name) and name not in self.names():
+            hint = ", or give your own as package.module:name"
+            raise UnknownNameError(self.kind, name, self.names(), hint)
+        return name
+
+    def load(self, name: str) -> Any:
+        """Import and return the object that `name` stands for."""
+        self.check(name)
+        if name in self.built_in:
+            return import_path(self.built_in[name])
+        if is_dotted_path(name):
+            return import_path(name)
+        return next(entry for entry in entry_points(group=self.group) if entry.name == name).load()
+
+
+FAMILIES = Registry(
+    "architecture family", {"staged_cnn": "moonas.architecture.staged_cnn:StagedCNN"}, "moonas.families"
+)
+ENCODINGS = Registry("encoding", {"staged_cnn": "moonas.encoding.staged_cnn:StagedCNNEncoding"}, "moonas.encodings")
+DATA_SETS = Registry(
+    "data set",
+    {
+        "digits": "moonas.training.data_sets:digits",
+        "npz": "moonas.training.data_sets:npz",
+        "idx": "moonas.training.data_sets:idx",
+        "folder": "moonas.training.data_sets:folder",
+    },
+    "moonas.data_sets",
+)
+STRATEGIES = Registry(
+    "strategy",
+    {"nsga2": "moonas.search.nsga2:NSGA2", "random": "moonas.search.random_search:RandomSearch"},
+    "moonas.strategies",
+)

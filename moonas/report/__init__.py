@@ -1,0 +1,1 @@
+"""Pure functions of frames of trials: fronts, hypervolumes, tables, pictures."""

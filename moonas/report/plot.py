@@ -1,0 +1,87 @@
+"""Pictures of a front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from moonas.problem.objective import Objective
+from moonas.report.front import pareto_front
+from moonas.report.hypervolume import hypervolume_history
+
+_FRONT, _OTHERS, _INFEASIBLE = "#c2410c", "#94a3b8", "#cbd5e1"
+
+
+def plot_front(
+    trials: pd.DataFrame,
+    objectives: Sequence[Objective],
+    path: Path,
+    *,
+    title: str = "",
+    notes: dict[str, str] | None = None,
+) -> None:
+    """Draw the first objective against each other one, and the hypervolume over the trials.
+
+    Args:
+        trials: one row a trial.
+        objectives: with reference and ideal.
+        path: `.png` or `.svg`.
+        title: above it all.
+        notes: metric -> what its axis adds, as how a latency was measured.
+    """
+    from matplotlib.figure import Figure
+
+    others = list(objectives[1:])
+    panels = len(others) + 1
+    figure = Figure(figsize=(4.6 * panels, 4.2), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    front = pareto_front(trials, objectives)
+    for axis, other in zip(axes, others, strict=False):
+        _scatter(axis, trials, front, other, objectives[0], notes or {})
+    _history(axes[-1], trials, objectives)
+    metadata = {"Date": None} if path.suffix == ".svg" else {}
+    figure.savefig(path, dpi=130, metadata=metadata)
+
+
+def _scatter(
+    axis: Any, trials: pd.DataFrame, front: pd.DataFrame, x: Objective, y: Objective, notes: dict[str, str]
+) -> None:
+    for state, color, label in (
+        ("infeasible", _INFEASIBLE, "infeasible"),
+        ("complete", _OTHERS, "evaluated"),
+    ):
+        rows = trials[trials["state"] == state].dropna(subset=[x.metric, y.metric])
+        if len(rows):
+            axis.scatter(rows[x.metric], rows[y.metric], s=14, color=color, label=label, linewidths=0)
+    ordered = front.sort_values(x.metric)
+    axis.scatter(ordered[x.metric], ordered[y.metric], s=34, color=_FRONT, label="Pareto front", zorder=3)
+    axis.set_xlabel(_label(x, notes, "←", "→"))
+    axis.set_ylabel(_label(y, notes, "↓", "↑"))
+    axis.grid(alpha=0.25)
+    axis.legend(frameon=False, fontsize=8)
+    _point_to_better(axis, x, y)
+
+
+def _label(objective: Objective, notes: dict[str, str], smaller: str, larger: str) -> str:
+    arrow = smaller if objective.goal == "minimize" else larger
+    note = f"\n{notes[objective.metric]}" if objective.metric in notes else ""
+    return f"{objective.metric}  ({arrow} better){note}"
+
+
+def _point_to_better(axis: Any, x: Objective, y: Objective) -> None:
+    """Say above the panel in which corner networks are better in both."""
+    arrow = {("minimize", "maximize"): "↖", ("maximize", "maximize"): "↗"}
+    arrow |= {("minimize", "minimize"): "↙", ("maximize", "minimize"): "↘"}
+    axis.set_title(f"{arrow[x.goal, y.goal]} better", loc="left", fontsize=9, color="#0f766e")
+
+
+def _history(axis: Any, trials: pd.DataFrame, objectives: Sequence[Objective]) -> None:
+    history = hypervolume_history(trials, objectives)
+    axis.step(history["number"] + 1, history["hypervolume"], where="post", color=_FRONT)
+    axis.set_xlabel("trials")
+    axis.set_ylabel("hypervolume  (↑ better)\nshare of the box from reference to ideal")
+    axis.grid(alpha=0.25)

@@ -1,0 +1,143 @@
+"""`python -m moonas.run PROBLEM`: search, show how far it is, and leave a run folder. `moonas run` is the same."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moonas.errors import MoonasError, SpecError
+
+if TYPE_CHECKING:
+    from moonas.study.study import Study
+
+EXIT_DONE, EXIT_BUDGET, EXIT_INTERRUPTED = 0, 3, 130
+
+
+def run(
+    problem: Annotated[str, typer.Argument(help="A problem file, or the name of a shipped one; see `moonas list`.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The run folder. Running again in it resumes.", show_default="runs/NAME"),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Architectures to evaluate in all (budget.trials).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the search and of the trainings.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; 0 evaluates in this one.")] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change any field of the problem; may be given often."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Search for networks: accurate, fast and small on the device they will run on."""
+    overrides = _overrides(assignments or [], trials=trials, seed=seed, workers=workers)
+    with exit_codes():
+        study = _load(problem, overrides, out)
+        raise typer.Exit(_search(study, quiet=quiet))
+
+
+def _overrides(assignments: list[str], *, trials: int | None, seed: int | None, workers: int | None) -> dict[str, Any]:
+    """All changes to the problem as dotted path -> value; the flags of their own come last and win."""
+    from moonas.spec.document import parse_value
+
+    overrides: dict[str, Any] = {}
+    with exit_codes():
+        for assignment in assignments:
+            path, equals, value = assignment.partition("=")
+            if not equals or not path:
+                raise SpecError(f"--set {assignment}: must be KEY.PATH=VALUE, as in --set search.population=16")
+            overrides[path] = parse_value(value, f"--set {path}")
+    flags = {"budget.trials": trials, "seed": seed, "workers": workers}
+    return overrides | {path: value for path, value in flags.items() if value is not None}
+
+
+def _load(problem: str, overrides: dict[str, Any], out: Path | None) -> Study:
+    from moonas.spec.load import load_problem
+    from moonas.study.study import Study
+
+    return Study(load_problem(problem, overrides=overrides), out)
+
+
+def _search(study: Study, *, quiet: bool) -> int:
+    """Run a study in front of the user, and return the exit code."""
+    from moonas.study.progress import ProgressLine
+
+    signal.signal(signal.SIGTERM, _interrupt)  # a polite kill stops as cleanly as Ctrl-C
+    if not quiet:
+        _announce(study)
+    try:
+        with nullcontext() if quiet else ProgressLine() as line:
+            study.run(listener=line)
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped after {len(study.trials)} trials, all kept. To go on: {_command()}", err=True)
+        return EXIT_INTERRUPTED
+    if not quiet:
+        _conclude(study)
+    return EXIT_BUDGET if study.outcome == "out of time" else EXIT_DONE
+
+
+def _announce(study: Study) -> None:
+    sizes = study.encoding.sizes.astype(float)
+    typer.echo(
+        f"{study.spec.name}: {sizes.prod():.3g} genotypes, {study.spec.search.strategy}, in {study.out}",
+        err=True,
+    )
+    known = len(study.trials)
+    if known:
+        typer.echo(f"Resuming: {known} trials are there already.", err=True)
+        for change in study.environment_changes():
+            typer.echo(
+                f"Warning: another environment than the run began in, timings may not compare: {change}",
+                err=True,
+            )
+
+
+def _conclude(study: Study) -> None:
+    """Print the front and where everything is."""
+    from rich.console import Console
+
+    from moonas.report.table import front_table
+
+    Console().print(front_table(study.front, study.objectives, study.metrics))
+    states = study.trials["state"].value_counts()
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    share = study.hypervolume["hypervolume"].iloc[-1] if len(states) else 0.0
+    typer.echo(f"{counts}; hypervolume {share:.4f}; in {study.out}: pareto.csv, pareto.png, trials.csv")
+    if study.outcome == "out of time":
+        typer.echo("The time of the budget ran out before the trials did. Raise budget.hours to go on.", err=True)
+    if study.outcome == "exhausted":
+        typer.echo("The search space is exhausted: there is no further architecture to evaluate.", err=True)
+
+
+def _command() -> str:
+    """The command line that was given, to be given again."""
+    program = Path(sys.argv[0])
+    start = ["python", "-m", "moonas.run"] if program.name == "run.py" else [program.name]
+    return shlex.join([*start, *sys.argv[1:]])
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+class exit_codes:  # noqa: N801  # reads as a statement: with exit_codes()
+    """Ends the program with one clear sentence where moonas knows what is wrong."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, MoonasError):
+            typer.echo(f"moonas: {error}", err=True)
+            raise typer.Exit(error.exit_code) from None
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(run)
+    app(prog_name="python -m moonas.run")

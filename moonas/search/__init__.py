@@ -1,0 +1,1 @@
+"""Strategies: which genotypes to evaluate next, by ask and tell."""

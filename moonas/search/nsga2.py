@@ -1,0 +1,130 @@
+"""NSGA-II on integer genes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+from moonas.encoding.encoding import Genotype
+from moonas.errors import MoonasError
+from moonas.problem.objective import minimised, total_violation
+from moonas.problem.trial import Trial
+from moonas.search.strategy import Strategy
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A trial in the population: the smaller `violation`, then `rank`, then the larger `crowding`, the better."""
+
+    trial: Trial
+    violation: float
+    rank: int
+    crowding: float
+
+    @property
+    def order(self) -> tuple[float, int, float]:
+        return (self.violation, self.rank, -self.crowding)
+
+
+class NSGA2(Strategy):
+    """NSGA-II (Deb et al., 2002, doi:10.1109/4235.996017), ranks and crowding by pymoo.
+
+    Parents by binary tournament; uniform crossover; a mutation steps to a neighbour on ordered genes and draws anew on
+    unordered ones, and touches active genes only. Offspring are canonical and new. Constraint violation comes before
+    rank; failed trials never enter the population.
+    """
+
+    def __init__(self, *, crossover: float = 0.9, mutation: float | None = None, **settings: Any):
+        """Set the rates.
+
+        Args:
+            crossover: probability that a child has two parents.
+            mutation: probability of each active gene to mutate; 1 / (number of active genes) if not given.
+            settings: as for every `Strategy`.
+
+        Raises:
+            MoonasError: if a rate is not within 0 and 1.
+        """
+        super().__init__(**settings)
+        for name, rate in (("crossover", crossover), ("mutation", mutation)):
+            if rate is not None and not 0 <= rate <= 1:
+                raise MoonasError(f"{name} must be a probability from 0 to 1, is {rate}")
+        self.crossover = crossover
+        self.mutation = mutation
+        self._members: list[_Member] = []
+
+    def ask(self, count: int) -> list[Genotype]:
+        """Breed `count` new genotypes; random ones until the first trials are told, or when breeding finds none."""
+        genotypes: list[Genotype] = []
+        for _ in range(count):
+            child = self.propose_new(self._breed) if self._members else None
+            child = self.propose_random() if child is None else child
+            if child is None:
+                break
+            genotypes.append(child)
+        return genotypes
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Let the best of the population and `trials` survive."""
+        known = {member.trial.number for member in self._members}
+        new = [trial for trial in trials if trial.state != "failed" and trial.number not in known]
+        self._members = self._survivors([*(member.trial for member in self._members), *new])
+
+    def _survivors(self, trials: list[Trial]) -> list[_Member]:
+        """Rank feasible trials by dominance and crowding, the others behind them by violation; keep the best."""
+        trials = sorted(trials, key=lambda trial: trial.number)  # whatever the order of telling
+        feasible = [trial for trial in trials if trial.state == "complete"]
+        members = self._ranked(feasible)
+        for trial in trials:
+            if trial.state == "infeasible":
+                violation = total_violation(self.constraints, trial.metrics)
+                members.append(_Member(trial, violation, rank=0, crowding=0.0))
+        return sorted(members, key=lambda member: member.order)[: self.population]
+
+    def _ranked(self, trials: list[Trial]) -> list[_Member]:
+        if not trials:
+            return []
+        values = minimised(self.objectives, [trial.metrics for trial in trials])
+        members = []
+        for rank, front in enumerate(NonDominatedSorting().do(values)):
+            crowding = calc_crowding_distance(values[front])
+            members += [
+                _Member(trials[i], 0.0, rank, float(distance)) for i, distance in zip(front, crowding, strict=True)
+            ]
+        return members
+
+    def _breed(self) -> Genotype:
+        first, second = self._parent(), self._parent()
+        if self.random.random() < self.crossover:
+            mask = self.random.random(len(first)) < 0.5
+            first = tuple(a if take else b for a, b, take in zip(first, second, mask, strict=True))
+        return self._mutate(first)
+
+    def _parent(self) -> Genotype:
+        rivals = self.random.integers(len(self._members), size=2)
+        best: _Member = min((self._members[i] for i in rivals), key=lambda member: member.order)
+        return best.trial.genotype
+
+    def _mutate(self, genotype: Genotype) -> Genotype:
+        free = np.flatnonzero(np.array(self.encoding.active(genotype)) & (self.encoding.sizes > 1))
+        if not len(free):
+            return genotype
+        rate = self.mutation if self.mutation is not None else 1 / len(free)
+        mutated = list(genotype)
+        for i in free[self.random.random(len(free)) < rate]:
+            mutated[i] = self._another(int(i), genotype[i])
+        return tuple(mutated)
+
+    def _another(self, i: int, index: int) -> int:
+        """Another choice of gene `i`: a neighbour if it is ordered, any if not."""
+        last = len(self.encoding.genes[i].choices) - 1
+        if self.encoding.genes[i].ordered:
+            neighbours = [n for n in (index - 1, index + 1) if 0 <= n <= last]
+            return neighbours[int(self.random.integers(len(neighbours)))]
+        other = int(self.random.integers(last))
+        return other + (other >= index)

@@ -1,0 +1,21 @@
+"""Random search: the baseline that every claim is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from moonas.encoding.encoding import Genotype
+from moonas.problem.trial import Trial
+from moonas.search.strategy import Strategy
+
+
+class RandomSearch(Strategy):
+    """Uniform draws from the genotypes, without repeats (Bergstra & Bengio, 2012)."""
+
+    def ask(self, count: int) -> list[Genotype]:
+        """Draw `count` new genotypes, fewer when the space is exhausted."""
+        drawn = (self.propose_random() for _ in range(count))
+        return [genotype for genotype in drawn if genotype is not None]
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Learn nothing."""

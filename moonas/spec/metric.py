@@ -1,0 +1,49 @@
+"""The metrics that moonas knows by name: what they mean, which way is better, what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Goal = Literal["maximize", "minimize"]
+Cost = Literal["cheap", "dear"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric with a name of its own.
+
+    Attributes:
+        name: with its unit as suffix; a column of the CSVs.
+        goal: which way is better.
+        source: what measures it: `static` (from the module), `latency` (timed on the device), `training`.
+        ideal: the best value that could be, for the normalised hypervolume.
+        meaning: one line for people.
+    """
+
+    name: str
+    goal: Goal
+    source: Literal["static", "latency", "training"]
+    ideal: float
+    meaning: str
+
+    @property
+    def cost(self) -> Cost:
+        """Dear is what needs training; everything else is measured first, and may spare the training."""
+        return "dear" if self.source == "training" else "cheap"
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "maximize", "training", 1.0, "share of validation images classified right, 0 to 1"),
+        Metric("params", "minimize", "static", 0.0, "number of parameters"),
+        Metric("flops", "minimize", "static", 0.0, "multiply-adds for one input, as fvcore counts them"),
+        Metric("size_mb", "minimize", "static", 0.0, "weights and buffers as stored, in 10^6 bytes"),
+        Metric("latency_ms", "minimize", "latency", 0.0, "best time of one inference on the device"),
+        Metric("latency_median_ms", "minimize", "latency", 0.0, "median time of one inference"),
+        Metric("latency_p90_ms", "minimize", "latency", 0.0, "time that 9 of 10 inferences keep"),
+        Metric("latency_uncertainty", "minimize", "latency", 0.0, "relative half-spread of latency_ms"),
+    )
+}
+LATENCY_COLUMNS = tuple(name for name, metric in METRICS.items() if metric.source == "latency")

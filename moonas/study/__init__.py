@@ -1,0 +1,1 @@
+"""The study: one search in one run folder, from problem to front."""

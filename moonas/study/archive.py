@@ -1,0 +1,148 @@
+"""Every trial of a run, in one SQLite file that is sound at any instant."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from moonas.encoding.encoding import Encoding, Genotype
+from moonas.errors import RunFolderError
+from moonas.problem.objective import Objective
+from moonas.problem.trial import Trial
+from moonas.report.front import pareto_front
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS trials (
+    number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, state TEXT NOT NULL, genotype TEXT NOT NULL,
+    architecture TEXT NOT NULL, metrics TEXT NOT NULL, seconds REAL NOT NULL, error TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+_FIELDS = "number, key, state, genotype, architecture, metrics, seconds, error"
+
+
+class Archive:
+    """Trials by the key of their architecture, and a few facts about the run.
+
+    A trial is on disk when `append` returns. Readers in other processes do not disturb the one that writes.
+    """
+
+    def __init__(self, path: Path, encoding: Encoding):
+        """Open the file, and make it if it is not there.
+
+        Raises:
+            RunFolderError: if it cannot be opened, or is no archive.
+        """
+        self.path = path
+        self._encoding = encoding
+        with _plain_words(self.path):
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.executescript(_SCHEMA)
+
+    def append(self, trial: Trial) -> None:
+        """Write one trial.
+
+        Raises:
+            RunFolderError: if it cannot be written, as on a full disk; what was there stays.
+        """
+        row = (
+            trial.number,
+            trial.key,
+            trial.state,
+            json.dumps(trial.genotype),
+            json.dumps(trial.architecture.to_dict()),
+            json.dumps(dict(trial.metrics)),
+            trial.seconds,
+            trial.error,
+        )
+        with _plain_words(self.path):
+            self._connection.execute(f"INSERT INTO trials ({_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def get(self, key: str) -> Trial | None:
+        """The trial of an architecture, or None."""
+        found = self._rows("WHERE key = ?", key)
+        return next((self._trial(row) for row in found), None)
+
+    def __len__(self) -> int:
+        with _plain_words(self.path):
+            count: int = self._connection.execute("SELECT count(*) FROM trials").fetchone()[0]
+        return count
+
+    def __iter__(self) -> Iterator[Trial]:
+        """All trials in the order of their numbers."""
+        return (self._trial(row) for row in self._rows("ORDER BY number"))
+
+    def numbers(self) -> set[int]:
+        """The numbers that are taken."""
+        with _plain_words(self.path):
+            return {row[0] for row in self._connection.execute("SELECT number FROM trials")}
+
+    def front(self, objectives: Sequence[Objective]) -> list[Trial]:
+        """The complete trials that no other dominates, the best of the first objective first."""
+        frame = self.to_frame([objective.metric for objective in objectives])
+        trials = (self.get(key) for key in pareto_front(frame, objectives)["key"])
+        return [trial for trial in trials if trial is not None]
+
+    def to_frame(self, metrics: Sequence[str]) -> pd.DataFrame:
+        """One row a trial: key, number, state, the metrics, seconds, error, then a column a gene.
+
+        Args:
+            metrics: the metric columns; NaN where a trial lacks one.
+        """
+        genes = self._encoding.genes
+        rows = []
+        for number, key, state, genotype, _, measured, seconds, error in self._rows("ORDER BY number"):
+            values = json.loads(measured)
+            chosen = (gene.choices[i] for gene, i in zip(genes, json.loads(genotype), strict=True))
+            shown = (values.get(metric) for metric in metrics)
+            rows.append((key, number, state, *shown, seconds, error or None, *chosen))
+        columns = ["key", "number", "state", *metrics, "seconds", "error", *(gene.name for gene in genes)]
+        frame = pd.DataFrame(rows, columns=columns)
+        return frame.astype({metric: _dtype(frame[metric]) for metric in metrics})
+
+    def fact(self, name: str) -> Any:
+        """A fact about the run, or None."""
+        with _plain_words(self.path):
+            row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def note(self, name: str, value: Any) -> None:
+        """Write a fact about the run: anything JSON can hold."""
+        with _plain_words(self.path):
+            self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _rows(self, clause: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        with _plain_words(self.path):
+            return self._connection.execute(f"SELECT {_FIELDS} FROM trials {clause}", arguments).fetchall()
+
+    def _trial(self, row: tuple[Any, ...]) -> Trial:
+        number, _, state, genotype, _, metrics, seconds, error = row
+        genes: Genotype = tuple(json.loads(genotype))
+        architecture = self._encoding.decode(genes)
+        return Trial(number, genes, architecture, state, json.loads(metrics), seconds, error)
+
+
+@contextmanager
+def _plain_words(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into one sentence about the run folder."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise RunFolderError(f"{path} cannot be used: {error}; what was told before is kept") from error
+
+
+def _dtype(column: pd.Series) -> str:
+    """The type that reading the column back from CSV gives."""
+    whole = len(column) > 0 and all(isinstance(value, int) for value in column)
+    return "int64" if whole else "float64"

@@ -1,0 +1,199 @@
+"""The one composition root: from what the user wrote to the objects that do it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from functools import partial
+from typing import Any
+
+from moonas.architecture.architecture import Task
+from moonas.encoding.encoding import Encoding
+from moonas.errors import MoonasError, SpecError, choose_from
+from moonas.evaluation.evaluator import Evaluator
+from moonas.evaluation.function import FunctionCaller, FunctionEvaluator
+from moonas.evaluation.latency import LatencyEvaluator
+from moonas.evaluation.static import StaticEvaluator
+from moonas.evaluation.training import TrainingEvaluator
+from moonas.hardware.device import DeviceProfile
+from moonas.problem.objective import Constraint, Objective
+from moonas.problem.trial import Budget
+from moonas.registry import ENCODINGS, STRATEGIES, import_path
+from moonas.search.strategy import Strategy
+from moonas.spec.encoding import FactorySpec
+from moonas.spec.metric import LATENCY_COLUMNS, METRICS
+from moonas.spec.problem import MetricUse, ProblemSpec
+
+
+def assemble_encoding(spec: ProblemSpec) -> Encoding:
+    """Make the encoding.
+
+    Raises:
+        SpecError: if a factory of the user's own does not give one.
+    """
+    if not isinstance(spec.encoding, FactorySpec):
+        encoding: Encoding = ENCODINGS.load(spec.encoding.family)(spec.encoding.tree())
+        return encoding
+    made = import_path(spec.encoding.name)
+    if not isinstance(made, Encoding):
+        made = call_with_options(made, spec.encoding.options, f"encoding {spec.encoding.name}")
+    if not isinstance(made, Encoding):
+        raise SpecError(f"encoding {spec.encoding.name}: must give an Encoding, gives {type(made).__name__}")
+    return made
+
+
+def assemble_objectives(spec: ProblemSpec) -> tuple[Objective, ...]:
+    """Make the objectives."""
+    return tuple(
+        Objective(
+            metric=use.column,
+            goal=use.direction,
+            reference=use.reference,
+            ideal=METRICS[use.column].ideal if use.column in METRICS else None,
+        )
+        for use in spec.objectives
+    )
+
+
+def assemble_constraints(spec: ProblemSpec) -> tuple[Constraint, ...]:
+    """Make the constraints, those given with objectives first."""
+    return tuple(
+        Constraint(use.column, use.at_most, use.at_least)
+        for _, use in spec.metric_uses
+        if use.at_most is not None or use.at_least is not None
+    )
+
+
+def assemble_budget(spec: ProblemSpec) -> Budget:
+    """Make the budget."""
+    hours = spec.budget.hours
+    return Budget(spec.budget.trials, None if hours is None else hours * 3600)
+
+
+def assemble_device(spec: ProblemSpec) -> DeviceProfile:
+    """Make the device profile."""
+    return DeviceProfile(**spec.device.model_dump())
+
+
+def assemble_strategy(
+    spec: ProblemSpec,
+    encoding: Encoding,
+    objectives: tuple[Objective, ...],
+    constraints: tuple[Constraint, ...],
+) -> Strategy:
+    """Make the strategy.
+
+    Raises:
+        SpecError: if it does not take the options that the problem gives it.
+    """
+    settings: dict[str, Any] = {
+        "encoding": encoding,
+        "objectives": objectives,
+        "constraints": constraints,
+        "population": spec.search.population,
+        "seed": spec.seed,
+    }
+    factory = partial(STRATEGIES.load(spec.search.strategy), **settings)
+    strategy: Strategy = call_with_options(factory, spec.search.options, f"strategy {spec.search.strategy}")
+    return strategy
+
+
+def call_with_options(function: Any, options: dict[str, Any], what: str) -> Any:
+    """Call with options from a file.
+
+    Raises:
+        SpecError: if there is no such option, or the call refuses its value.
+    """
+    signature = inspect.signature(function)
+    known = [p.name for p in signature.parameters.values() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    given = function.keywords if isinstance(function, partial) else {}
+    known = [name for name in known if name not in given]
+    for option in options:
+        if option not in known:
+            raise SpecError(f"{what} has no option '{option}'; {choose_from(option, known)}")
+    try:
+        return function(**options)
+    except (TypeError, ValueError, MoonasError) as error:
+        raise SpecError(f"{what}: {error}") from error
+
+
+def metric_columns(spec: ProblemSpec) -> tuple[str, ...]:
+    """All metrics that this problem measures: objectives, constraints, the recorded, and what comes with them."""
+    wanted = [*(use.column for _, use in spec.metric_uses), *spec.record]
+    if any(column in LATENCY_COLUMNS for column in wanted):
+        wanted += LATENCY_COLUMNS
+    return tuple(dict.fromkeys(wanted))
+
+
+def assemble_evaluators(spec: ProblemSpec) -> tuple[Evaluator, ...]:
+    """Load the data and make the evaluators for what is to be measured.
+
+    Raises:
+        DataError: if the data cannot be loaded.
+        MoonasError: if a function of the user's own cannot be imported.
+    """
+    columns = metric_columns(spec)
+    trainer = _trainer(spec)
+    task = trainer.data.task if trainer else _task(spec)
+    evaluators: list[Evaluator] = []
+    static = [name for name in columns if name in METRICS and METRICS[name].source == "static"]
+    if static:
+        evaluators.append(StaticEvaluator(static, task))
+    cheap = _functions(spec, task, "cheap")
+    if cheap.functions:
+        evaluators.append(FunctionEvaluator(cheap, dear=False))
+    if any(name in LATENCY_COLUMNS for name in columns):
+        evaluators.append(_latency(spec, task))
+    dear = _functions(spec, task, "dear")
+    if trainer and ("accuracy" in columns or dear.functions):
+        evaluators.append(TrainingEvaluator(task, trainer, dear))
+    elif dear.functions:
+        evaluators.append(FunctionEvaluator(dear, dear=True))
+    return tuple(evaluators)
+
+
+def _trainer(spec: ProblemSpec) -> Any:
+    from moonas.training.split import load_search_data  # torch and scikit-learn
+    from moonas.training.trainer import Trainer
+
+    if spec.data is None:
+        return None
+    return Trainer(load_search_data(spec.data), spec.fidelity, spec.training)
+
+
+def _task(spec: ProblemSpec) -> Task:
+    assert spec.task is not None, "a problem has data or a task"
+    return Task(spec.task.input_shape, spec.task.classes)
+
+
+def _latency(spec: ProblemSpec, task: Task) -> LatencyEvaluator:
+    from moonas.hardware.latency import measure
+    from moonas.hardware.runtime import prepare
+
+    device = assemble_device(spec)
+    return LatencyEvaluator(
+        LATENCY_COLUMNS,
+        task,
+        partial(prepare, device=device),
+        partial(measure, device=device, seed=spec.seed),
+    )
+
+
+def _functions(spec: ProblemSpec, task: Task, cost: str) -> FunctionCaller:
+    from moonas.hardware.trace import trace
+
+    uses = (use for _, use in spec.metric_uses if use.is_function and (use.cost or "cheap") == cost)
+    return FunctionCaller({use.column: _import_function(use) for use in uses}, task, assemble_device(spec), trace)
+
+
+def _import_function(use: MetricUse) -> Any:
+    function = import_path(use.metric)
+    if not callable(function):
+        raise SpecError(f"metric {use.metric}: must be a function f(module, context) -> float")
+    return function
+
+
+def trial_seed(study_seed: int, key: str) -> int:
+    """The seed of everything random in the evaluation of one architecture, the same wherever and whenever it runs."""
+    digest = hashlib.sha256(f"{study_seed}:{key}".encode()).digest()
+    return int.from_bytes(digest[:6], "big")

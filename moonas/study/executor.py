@@ -1,0 +1,143 @@
+"""Where candidates are evaluated: in this process, or in worker processes that may die without harm."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from typing import Any
+
+from moonas.errors import TimeLimitError, WorkerLostError
+from moonas.evaluation import worker
+from moonas.evaluation.evaluator import Evaluator
+
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class InProcessExecutor(ThreadPoolExecutor):
+    """Evaluates one candidate after the other in a thread of this process, without limits on time or memory."""
+
+    def __init__(self, study: str, evaluators: Sequence[Evaluator]):
+        """Put the evaluators in place."""
+        super().__init__(max_workers=1, thread_name_prefix="moonas")
+        self._study = study
+        worker.install(study, evaluators)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Stop; see `concurrent.futures.Executor.shutdown`."""
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        worker.remove(self._study)
+
+
+class ProcessExecutor(Executor):
+    """Evaluates candidates in worker processes, each of which can be replaced without touching the others.
+
+    A call whose worker dies is tried once more in a new one; a call that outlasts its time is ended with its worker.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        *,
+        start: Callable[..., None],
+        arguments: tuple[Any, ...],
+        seconds: Callable[..., float],
+    ):
+        """Prepare the workers; each starts when it is first needed.
+
+        Args:
+            workers: how many.
+            start: run once in each new worker, with `arguments`.
+            arguments: sent to each worker.
+            seconds: the time that a call may take, given the call's own arguments.
+        """
+        self._seconds = seconds
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="moonas")
+        self._slots = [_Slot(start, arguments) for _ in range(workers)]
+        self._free: queue.LifoQueue[_Slot] = queue.LifoQueue()
+        for slot in self._slots:
+            self._free.put(slot)
+        self._closing = False
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Send a call to the next free worker.
+
+        The future raises `TimeLimitError` if the time ran out, `WorkerLostError` if two workers died over it.
+        """
+        return self._threads.submit(self._run, fn, args, kwargs)
+
+    def _run(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        slot = self._free.get()
+        try:
+            try:
+                return self._call(slot, fn, args, kwargs)
+            except WorkerLostError:
+                return self._call(slot, fn, args, kwargs)
+        finally:
+            self._free.put(slot)
+
+    def _call(self, slot: _Slot, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._closing:
+            raise CancelledError
+        return slot.call(fn, args, kwargs, self._seconds(*args, **kwargs))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End all workers at once, whatever they are doing."""
+        self._closing = True
+        for slot in self._slots:
+            slot.kill()
+        self._threads.shutdown(wait=wait, cancel_futures=True)
+
+
+class _Slot:
+    """A place for one worker process."""
+
+    def __init__(self, start: Callable[..., None], arguments: tuple[Any, ...]):
+        self._start, self._arguments = start, arguments
+        self._pool: Any = None
+
+    def call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float) -> Any:
+        """Run a call in the worker, started if there is none.
+
+        Raises:
+            TimeLimitError: if it took longer than `seconds`.
+            WorkerLostError: if the worker died.
+        """
+        future: Any = None
+        try:
+            if self._pool is None:
+                self._pool = self._new_pool()
+            future = self._pool.submit(fn, *args, **kwargs)
+            return future.result(timeout=seconds)
+        except TimeoutError:
+            if future is not None and future.done():
+                raise  # the call's own
+            self.kill()
+            raise TimeLimitError(f"took longer than its time limit of {seconds:g} s") from None
+        except BrokenExecutor as error:
+            self.kill()
+            raise WorkerLostError(f"its worker process died {_how(error)}") from error
+
+    def _new_pool(self) -> Any:
+        # loky, unlike multiprocessing, needs no `if __name__ == "__main__"` in scripts and carries notebook functions.
+        from loky.process_executor import ProcessPoolExecutor
+
+        pool = ProcessPoolExecutor(1, initializer=self._start, initargs=self._arguments, env=_ENVIRONMENT)
+        pool.submit(_ready).result()  # so that starting up does not count as a candidate's time
+        return pool
+
+    def kill(self) -> None:
+        """End the worker process."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, kill_workers=True)
+
+
+def _ready() -> None:
+    """Do nothing, to see that a worker can."""
+
+
+def _how(error: BrokenExecutor) -> str:
+    """What loky knows of the death: `(SIGKILL(-9))`."""
+    _, _, codes = str(error).partition("exit codes of the workers are {")
+    return f"({codes.partition('}')[0]})" if codes else ""

@@ -1,0 +1,218 @@
+"""The run folder: whose it is, what problem it belongs to, and files that are whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import filelock
+import yaml
+
+from moonas.errors import RunFolderError
+from moonas.spec.load import to_yaml
+from moonas.spec.problem import ProblemSpec
+
+_LOCK, _HOLDER = ".lock", ".holder.json"
+_EXTENSIBLE = ("budget", "workers", "name")
+"""What may differ from run to run in one folder: it changes how far a search goes, not where."""
+
+_PACKAGES = (
+    "moonas",
+    "torch",
+    "onnxruntime",
+    "numpy",
+    "pymoo",
+    "moocore",
+    "pandas",
+    "scikit-learn",
+    "fvcore",
+)
+
+
+class RunFolder:
+    """A folder that holds one search."""
+
+    def __init__(self, path: Path):
+        """Name the folder; nothing is touched yet."""
+        self.path = path
+        self._lock = filelock.FileLock(str(path / _LOCK), blocking=False)
+
+    @property
+    def archive_path(self) -> Path:
+        """Where the trials are."""
+        return self.path / "trials.sqlite"
+
+    def claim(self) -> None:
+        """Take the folder for this process; make it if it is not there.
+
+        Raises:
+            RunFolderError: if it holds other things, is in use, or cannot be written.
+        """
+        with _plain_words(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._refuse_foreign()
+            self._take_lock()
+
+    def describe(self, spec: ProblemSpec, *, begun: bool) -> None:
+        """Write what the run is about: problem.yaml and, once, environment.json.
+
+        Args:
+            spec: the problem.
+            begun: whether the folder has trials already.
+
+        Raises:
+            RunFolderError: if its trials belong to another problem.
+        """
+        if begun:
+            self._refuse_other_problem(spec)
+        self.write("problem.yaml", lambda path: _write_text(path, to_yaml(spec)))
+        if not begun or not (self.path / "environment.json").exists():
+            text = json.dumps(environment(), indent=2) + "\n"
+            self.write("environment.json", lambda path: _write_text(path, text))
+
+    def release(self) -> None:
+        """Let others have the folder."""
+        if self._lock.is_locked:
+            (self.path / _HOLDER).unlink(missing_ok=True)
+            self._lock.release()
+
+    def write(self, name: str, writer: Callable[[Path], None]) -> None:
+        """Write a file so that it is whole at any instant: the old one stays until the new one is complete.
+
+        Args:
+            name: of the file.
+            writer: writes it to the path that it is given, which has the same suffix.
+
+        Raises:
+            RunFolderError: if it cannot be written.
+        """
+        target = self.path / name
+        with (
+            _plain_words(self.path),
+            tempfile.TemporaryDirectory(prefix=".writing-", dir=self.path) as scratch,
+        ):
+            draft = Path(scratch) / target.name
+            writer(draft)
+            draft.replace(target)
+
+    def environment_changes(self) -> list[str]:
+        """How this machine and its packages differ from those on which the run began, one line each."""
+        try:
+            before = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+        now = environment()
+        before.pop("started", None)
+        now.pop("started")
+        return list(differences(before, now))
+
+    def _refuse_foreign(self) -> None:
+        """Keep out of folders that are not ours, so that no file of the user's is written over."""
+        names = {child.name for child in self.path.iterdir()}
+        foreign = {name for name in names if name not in (_LOCK, _HOLDER) and not name.startswith(".writing-")}
+        if foreign and not names & {"problem.yaml", "trials.sqlite"}:
+            example = min(foreign)
+            raise RunFolderError(
+                f"{self.path} is not a run folder: it holds other files, as {example}; give a new or an empty one"
+            )
+
+    def _take_lock(self) -> None:
+        try:
+            self._lock.acquire()
+        except filelock.Timeout as error:
+            raise RunFolderError(f"{self.path} is in use by {self._holder()}; wait, or give another folder") from error
+        holder = {"pid": os.getpid(), "host": platform.node(), "since": _now(), "command": " ".join(sys.argv)}
+        (self.path / _HOLDER).write_text(json.dumps(holder), encoding="utf-8")
+
+    def _holder(self) -> str:
+        try:
+            holder = json.loads((self.path / _HOLDER).read_text(encoding="utf-8"))
+            return f"process {holder['pid']} on {holder['host']} since {holder['since']} ({holder['command']})"
+        except (OSError, ValueError, KeyError):
+            return "another process"
+
+    def _refuse_other_problem(self, spec: ProblemSpec) -> None:
+        try:
+            found = yaml.safe_load((self.path / "problem.yaml").read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise RunFolderError(
+                f"{self.path} holds trials but no readable problem.yaml: whose they are is lost"
+            ) from error
+        before = comparable(found)
+        changed = list(differences(before, comparable(yaml.safe_load(to_yaml(spec)))))
+        if changed:
+            listing = "".join(f"\n  {line}" for line in changed)
+            raise RunFolderError(
+                f"{self.path} holds a run of another problem; give another folder, or undo the difference:{listing}"
+            )
+
+
+def comparable(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a resolved problem decides where its search goes."""
+    return {key: value for key, value in tree.items() if key not in _EXTENSIBLE}
+
+
+def differences(before: Any, now: Any, at: str = "") -> Iterator[str]:
+    """List where two trees of plain values differ, as `search.population: was 24, is 32`."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in [*before, *(key for key in now if key not in before)]:
+            yield from differences(before.get(key), now.get(key), f"{at}.{key}" if at else str(key))
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for i, (old, new) in enumerate(zip(before, now, strict=True)):
+            yield from differences(old, new, f"{at}.{i}")
+    elif before != now:
+        yield f"{at}: was {_shown(before)}, is {_shown(now)}"
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None else str(value)
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the packages that numbers of this run come from."""
+    import psutil
+
+    return {
+        "started": _now(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "packages": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def _processor() -> str:
+    """The model of the CPU, as precisely as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _plain_words(path: Path) -> Iterator[None]:
+    """Turn what the system refuses into one sentence about the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from error

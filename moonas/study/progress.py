@@ -1,0 +1,98 @@
+"""How far a search is, and ways to show it."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TextIO
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A search at one moment.
+
+    Attributes:
+        trials: told so far.
+        total: trials of the budget.
+        failed: of those told.
+        best_metric: the first objective.
+        best: its best value so far; None before the first.
+        hypervolume: share of the box that is dominated; see `moonas.report.hypervolume`.
+        front: networks on the front.
+        elapsed: seconds of this run.
+        left: seconds to go at the pace of this run; None before it has one.
+    """
+
+    trials: int
+    total: int
+    failed: int
+    best_metric: str
+    best: float | None
+    hypervolume: float
+    front: int
+    elapsed: float
+    left: float | None
+
+    def __str__(self) -> str:
+        best = "-" if self.best is None else f"{self.best:.4f}"
+        failed = f"  failed {self.failed}" if self.failed else ""
+        left = "" if self.left is None else f"  left {duration(self.left)}"
+        return (
+            f"trials {self.trials}/{self.total}{failed}  {self.best_metric} {best}  hypervolume {self.hypervolume:.4f}"
+            f"  front {self.front}  elapsed {duration(self.elapsed)}{left}"
+        )
+
+
+Listener = Callable[[Snapshot], None]
+"""Takes the state of a search after each trial."""
+
+
+class ProgressLine:
+    """One line that renews itself in a terminal; elsewhere a new line every so many seconds."""
+
+    def __init__(self, stream: TextIO = sys.stderr, *, every: float = 10.0):
+        """Write to `stream`; where that is no terminal, a line each `every` seconds at the most."""
+        self._stream = stream
+        self._live = stream.isatty()
+        self._pause = 0.1 if self._live else every
+        self._written_at = -math.inf
+        self._latest: Snapshot | None = None
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Show it, unless the last was shown a moment ago."""
+        self._latest = snapshot
+        now = time.monotonic()
+        if now - self._written_at >= self._pause:
+            self._written_at = now
+            self._write(snapshot)
+
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._latest is not None:
+            self._write(self._latest)
+        if self._live and self._written_at > 0:
+            self._stream.write("\n")
+            self._stream.flush()
+
+    def _write(self, snapshot: Snapshot) -> None:
+        self._latest = None
+        line = str(snapshot)
+        width = shutil.get_terminal_size().columns - 1
+        self._stream.write(f"\r\x1b[2K{line[:width]}" if self._live else f"{line}\n")
+        self._stream.flush()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 8s, 2m05s, 1h02m."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"

@@ -1,0 +1,168 @@
+"""Ask, evaluate, tell, until the budget is spent."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import pandas as pd
+
+from moonas.errors import SearchFailedError
+from moonas.problem.objective import Objective
+from moonas.problem.trial import Trial
+from moonas.report.hypervolume import Hypervolume, with_box
+from moonas.search.strategy import Strategy
+from moonas.spec.problem import ProblemSpec
+from moonas.study import assemble
+from moonas.study.progress import Listener, Snapshot
+from moonas.study.session import Session
+
+Outcome = Literal["done", "exhausted", "out of time"]
+_SPENT = "seconds_spent"
+_BARREN_ASKS = 100
+
+
+class _OutOfTimeError(Exception):
+    """The budget's time has run out."""
+
+
+class SearchLoop:
+    """One run of a search: from the first genotype, over those that the archive answers, to the end of the budget."""
+
+    def __init__(
+        self,
+        spec: ProblemSpec,
+        session: Session,
+        strategy: Strategy,
+        objectives: Sequence[Objective],
+        listener: Listener | None,
+    ):
+        """Take what is asked (`strategy`), what answers (`session`), and who wants to know (`listener`)."""
+        self._session, self._strategy, self._listener = session, strategy, listener
+        self._population = spec.search.population
+        self._budget = assemble.assemble_budget(spec)
+        self._score = _Score(objectives)
+        self._told: set[str] = set()
+        self._failed = self._fresh = 0
+        self._known = len(session.archive)
+        self._before = float(session.archive.fact(_SPENT) or 0.0)
+        self._started = time.monotonic()
+
+    def run(self) -> Outcome:
+        """Search.
+
+        Raises:
+            SearchFailedError: if no candidate of the first generation could be evaluated.
+        """
+        first, barren = True, 0
+        try:
+            while len(self._told) < self._budget.trials and barren < _BARREN_ASKS:
+                self._check_time()
+                genotypes = self._strategy.ask(self._population)[: self._budget.trials - len(self._told)]
+                if not genotypes:
+                    return "exhausted"
+                told_before = len(self._told)
+                trials = self._session.evaluate(genotypes, told=self._tell)
+                barren = 0 if len(self._told) > told_before else barren + 1
+                if first:
+                    self._score.open_box(trials)
+                    _refuse_all_failed(trials)
+                    first = False
+                self._strategy.tell(trials)
+        except _OutOfTimeError:
+            return "out of time"
+        return "exhausted" if barren else "done"
+
+    def _tell(self, trial: Trial) -> None:
+        """Count a trial, known or new, and spread the news."""
+        if trial.key in self._told:
+            return
+        self._told.add(trial.key)
+        self._failed += trial.state == "failed"
+        self._score.add(trial)
+        if len(self._told) > self._known or trial.number >= self._known:
+            self._fresh += 1
+            self._session.archive.note(_SPENT, self._before + self._elapsed)
+        if self._listener is not None:
+            self._listener(self._snapshot())
+        self._check_time()
+
+    @property
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+    def _check_time(self) -> None:
+        if self._budget.seconds is not None and self._before + self._elapsed >= self._budget.seconds:
+            raise _OutOfTimeError
+
+    def _snapshot(self) -> Snapshot:
+        done, total = len(self._told), self._budget.trials
+        return Snapshot(
+            trials=done,
+            total=total,
+            failed=self._failed,
+            best_metric=self._score.objectives[0].metric,
+            best=self._score.best,
+            hypervolume=self._score.hypervolume,
+            front=self._score.front,
+            elapsed=self._elapsed,
+            left=self._elapsed / self._fresh * (total - done) if self._fresh else None,
+        )
+
+
+class _Score:
+    """The running figures of a search: best value, front, hypervolume."""
+
+    def __init__(self, objectives: Sequence[Objective]):
+        self.objectives = tuple(objectives)
+        self.best: float | None = None
+        self._values: list[list[float]] | None = []  # until the box is known
+        self._growing: Hypervolume | None = None
+
+    def add(self, trial: Trial) -> None:
+        """Take a trial into account."""
+        if trial.state != "complete":
+            return
+        values = [trial.metrics[objective.metric] for objective in self.objectives]
+        sign = self.objectives[0].sign
+        if self.best is None or sign * values[0] < sign * self.best:
+            self.best = values[0]
+        if self._growing is not None:
+            self._growing.add(values)
+        elif self._values is not None:
+            self._values.append(values)
+
+    def open_box(self, first: Sequence[Trial]) -> None:
+        """Fix the box of the hypervolume by the first generation."""
+        self._growing = Hypervolume(with_box(self.objectives, first_generation(first, self.objectives)))
+        for values in self._values or ():
+            self._growing.add(values)
+        self._values = None
+
+    @property
+    def hypervolume(self) -> float:
+        """The share of the box that is dominated; NaN before the box is known."""
+        return math.nan if self._growing is None else self._growing.value
+
+    @property
+    def front(self) -> int:
+        """Networks on the front."""
+        return 0 if self._growing is None else self._growing.size
+
+
+def first_generation(trials: Sequence[Trial], objectives: Sequence[Objective]) -> pd.DataFrame:
+    """The frame of some trials, as far as `with_box` wants it."""
+    rows = [{"state": t.state, **{o.metric: t.metrics.get(o.metric) for o in objectives}} for t in trials]
+    return pd.DataFrame(rows, columns=["state", *(objective.metric for objective in objectives)])
+
+
+def _refuse_all_failed(trials: Sequence[Trial]) -> None:
+    if all(trial.state == "failed" for trial in trials):
+        reason, count = Counter(trial.error for trial in trials).most_common(1)[0]
+        raise SearchFailedError(
+            f"all {len(trials)} candidates of the first generation failed, so the problem is at fault, not they; "
+            f"{count} of them: {reason}"
+        )

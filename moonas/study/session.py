@@ -1,0 +1,119 @@
+"""A run folder claimed, its archive open, workers at hand: what it takes to answer genotypes with trials."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import cached_property
+
+from moonas.architecture.architecture import Architecture
+from moonas.encoding.encoding import Encoding, Genotype
+from moonas.evaluation import worker
+from moonas.evaluation.evaluator import Candidate, Evaluator
+from moonas.evaluation.pipeline import Pipeline
+from moonas.problem.objective import Constraint
+from moonas.problem.trial import Trial
+from moonas.spec.problem import ProblemSpec
+from moonas.study import assemble
+from moonas.study.archive import Archive
+from moonas.study.executor import InProcessExecutor, ProcessExecutor
+from moonas.study.folder import RunFolder
+
+
+class Session:
+    """Evaluates genotypes for one study; every architecture once, whoever asks for it and however often."""
+
+    def __init__(self, spec: ProblemSpec, folder: RunFolder, encoding: Encoding, constraints: Sequence[Constraint]):
+        """Claim the folder and open its archive. Data and workers wait until there is something to evaluate.
+
+        Raises:
+            RunFolderError: if the folder cannot be had.
+        """
+        self._spec, self._folder, self._encoding, self._constraints = spec, folder, encoding, constraints
+        self._name = uuid.uuid4().hex
+        folder.claim()
+        try:
+            self.archive = Archive(folder.archive_path, encoding)
+            folder.describe(spec, begun=len(self.archive) > 0)
+            self._taken = self.archive.numbers()
+        except BaseException:
+            folder.release()
+            raise
+        self._walked: set[str] = set()
+
+    def evaluate(self, genotypes: Sequence[Genotype], *, told: Callable[[Trial], None] = lambda _: None) -> list[Trial]:
+        """Answer each genotype with its trial: from the archive if its architecture is known, else by evaluating it.
+
+        Args:
+            genotypes: any, repeats included.
+            told: called with each trial as it is there, in no particular order.
+        """
+        architectures = [self._encoding.decode(genotype) for genotype in genotypes]
+        trials: dict[str, Trial] = {}
+        asked: list[tuple[int, Genotype, Candidate]] = []
+        for key, architecture in {a.key: a for a in architectures}.items():
+            known = self.archive.get(key)
+            number = self._next_number(key, known)
+            if known is not None:
+                trials[key] = known
+                told(known)
+            else:
+                asked.append((number, self._encoding.encode(architecture), self._candidate(architecture)))
+        for trial in self._pipeline.run(self._executor, asked) if asked else ():
+            self.archive.append(trial)
+            trials[trial.key] = trial
+            told(trial)
+        return [trials[architecture.key] for architecture in architectures]
+
+    def close(self) -> None:
+        """End the workers, close the archive, let the folder go."""
+        if "_executor" in vars(self):
+            self._executor.shutdown(wait=True, cancel_futures=True)
+        self.archive.close()
+        self._folder.release()
+
+    def _next_number(self, key: str, known: Trial | None) -> int:
+        """The place of an architecture on the path of the search.
+
+        Numbers follow the path, not the clock: an interrupted search gives each architecture the number that it would
+        have had without the interruption.
+        """
+        if known is not None:
+            self._walked.add(key)
+            return known.number
+        number = len(self._walked)
+        while number in self._taken:
+            number += 1
+        self._taken.add(number)
+        self._walked.add(key)
+        return number
+
+    def _candidate(self, architecture: Architecture) -> Candidate:
+        return Candidate(architecture, assemble.trial_seed(self._spec.seed, architecture.key))
+
+    @cached_property
+    def _evaluators(self) -> tuple[Evaluator, ...]:
+        return assemble.assemble_evaluators(self._spec)
+
+    @cached_property
+    def _pipeline(self) -> Pipeline:
+        return Pipeline(self._name, self._evaluators, self._constraints)
+
+    @cached_property
+    def _executor(self) -> Executor:
+        evaluators, budget = self._pipeline.evaluators, self._spec.budget
+        if self._spec.workers == 0:
+            return InProcessExecutor(self._name, evaluators)
+        return ProcessExecutor(
+            usable_cores() if self._spec.workers == "auto" else self._spec.workers,
+            start=worker.start_worker,
+            arguments=(self._name, evaluators, budget.trial_memory_gb),
+            seconds=lambda study, stage, candidates: budget.trial_seconds * len(candidates),
+        )
+
+
+def usable_cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,237 @@
+"""The face of it all: a problem in a run folder, searched, and what came out."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from moonas.architecture.architecture import Architecture
+from moonas.encoding.encoding import Encoding, Genotype
+from moonas.errors import UnknownNameError
+from moonas.problem.objective import Constraint, Objective
+from moonas.problem.trial import Trial
+from moonas.report.front import pareto_front
+from moonas.report.hypervolume import hypervolume_history, with_box
+from moonas.report.plot import plot_front
+from moonas.search.strategy import Strategy
+from moonas.spec.load import load_problem
+from moonas.spec.metric import LATENCY_COLUMNS
+from moonas.spec.problem import ProblemSpec
+from moonas.study import assemble
+from moonas.study.archive import Archive
+from moonas.study.folder import RunFolder
+from moonas.study.progress import Listener
+from moonas.study.search_loop import Outcome, SearchLoop
+from moonas.study.session import Session
+
+if TYPE_CHECKING:
+    from moonas.problem.nas_problem import NASProblem
+
+
+class Study:
+    """One search in one run folder.
+
+    Running it again goes on where it was interrupted: the search walks the same path, and evaluates only what is not in
+    the folder's archive yet. Frames have one row a trial: `key, number, state`, the metrics with units in their names
+    and natural values, `seconds, error`, then a column a gene.
+
+    Attributes:
+        outcome: how the last `run` ended: "done", "exhausted" (nothing new is left) or "out of time"; None before.
+    """
+
+    def __init__(self, spec: ProblemSpec, out: str | Path | None = None):
+        """Put a checked problem and a folder together; nothing is written yet.
+
+        Args:
+            spec: the problem; see `moonas.load` for a way from a name, a file or a dict.
+            out: the run folder; `runs/NAME` if not given.
+        """
+        self.spec = spec
+        self.out = Path(out) if out is not None else Path("runs") / spec.name
+        self.encoding: Encoding = assemble.assemble_encoding(spec)
+        self.objectives: tuple[Objective, ...] = assemble.assemble_objectives(spec)
+        self.constraints: tuple[Constraint, ...] = assemble.assemble_constraints(spec)
+        self.metrics: tuple[str, ...] = assemble.metric_columns(spec)
+        self.outcome: Outcome | None = None
+        self._folder = RunFolder(self.out)
+        self._session: Session | None = None
+        self._strategy()  # so that wrong options are refused before anything is written
+
+    def run(self, *, listener: Listener | None = None) -> pd.DataFrame:
+        """Search until the budget is spent, write the results, and return the front.
+
+        Interrupted, it writes the results so far before it lets the interruption through.
+
+        Args:
+            listener: called with a `Snapshot` after each trial.
+
+        Raises:
+            RunFolderError: if the folder is in use, holds something else, or cannot be written.
+            SearchFailedError: if no candidate of the first generation could be evaluated.
+        """
+        with self._opened() as session:
+            try:
+                loop = SearchLoop(self.spec, session, self._strategy(), self.objectives, listener)
+                self.outcome = loop.run()
+            finally:
+                self._write_results(session.archive)
+        return self.front
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """All trials so far, by number; empty before the first."""
+        with self._reading() as archive:
+            return archive.to_frame(self.metrics)
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The complete trials that no other dominates, the best of the first objective first."""
+        return pareto_front(self.trials, self.objectives)
+
+    @property
+    def hypervolume(self) -> pd.DataFrame:
+        """The share of a fixed box that is dominated after each trial: `number, hypervolume`."""
+        trials = self.trials
+        return hypervolume_history(trials, self._boxed_objectives(trials))
+
+    def architecture(self, key: str) -> Architecture:
+        """The architecture of a trial; `.build(task)` makes the PyTorch module.
+
+        Raises:
+            UnknownNameError: if no trial has this key.
+        """
+        with self._reading() as archive:
+            trial = archive.get(key)
+            if trial is None:
+                raise UnknownNameError("key", key, (known.key for known in archive))
+            return trial.architecture
+
+    def as_pymoo(self) -> NASProblem:
+        """The search as a pymoo Problem, whose evaluations fill this study's archive.
+
+        The study holds its run folder and its workers until `close`, the end of a `with` block, or the program's end.
+        """
+        from moonas.problem.nas_problem import NASProblem  # pymoo
+
+        return NASProblem(self.encoding, self.objectives, self.constraints, self.evaluate)
+
+    def evaluate(self, genotypes: Sequence[Genotype]) -> list[Trial]:
+        """Answer each genotype with its trial, from the archive if its architecture is known.
+
+        The study holds its run folder and its workers until `close`, the end of a `with` block, or the program's end.
+        """
+        if self._session is None:
+            self._session = self._new_session()
+            atexit.register(self.close)
+        return self._session.evaluate(genotypes)
+
+    def environment_changes(self) -> list[str]:
+        """How this machine and its packages differ from those on which the run began: its timings may not compare."""
+        return self._folder.environment_changes()
+
+    def close(self) -> None:
+        """Write the results, and let go of the run folder and the workers, if they are held."""
+        session, self._session = self._session, None
+        if session is not None:
+            atexit.unregister(self.close)
+            try:
+                self._write_results(session.archive)
+            finally:
+                session.close()
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _strategy(self) -> Strategy:
+        return assemble.assemble_strategy(self.spec, self.encoding, self.objectives, self.constraints)
+
+    def _new_session(self) -> Session:
+        return Session(self.spec, self._folder, self.encoding, self.constraints)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Session]:
+        """The session that is open, or one for as long as the block lasts."""
+        if self._session is not None:
+            yield self._session
+            return
+        session = self._new_session()
+        try:
+            yield session
+        finally:
+            session.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Archive]:
+        """The archive, for reading only; an empty one if the folder has none."""
+        if self._session is not None:
+            yield self._session.archive
+            return
+        path = self._folder.archive_path
+        archive = Archive(path if path.exists() else Path(":memory:"), self.encoding)
+        try:
+            yield archive
+        finally:
+            archive.close()
+
+    def _boxed_objectives(self, trials: pd.DataFrame) -> tuple[Objective, ...]:
+        return with_box(self.objectives, trials[trials["number"] < self.spec.search.population])
+
+    def _write_results(self, archive: Archive) -> None:
+        """Write trials.csv, pareto.csv and pareto.png.
+
+        Raises:
+            RunFolderError: if they cannot be written.
+        """
+        trials = archive.to_frame(self.metrics)
+        front = pareto_front(trials, self.objectives)
+        self._folder.write("trials.csv", lambda path: trials.to_csv(path, index=False))
+        self._folder.write("pareto.csv", lambda path: front.to_csv(path, index=False))
+        if len(front):
+            self._folder.write("pareto.png", lambda path: self.plot(path, trials))
+
+    def plot(self, path: Path, trials: pd.DataFrame | None = None) -> None:
+        """Draw the front and the history of the hypervolume into a `.png` or `.svg` file."""
+        trials = self.trials if trials is None else trials
+        device = assemble.assemble_device(self.spec).describe()
+        notes = dict.fromkeys(LATENCY_COLUMNS, device)
+        plot_front(trials, self._boxed_objectives(trials), path, title=self.spec.name, notes=notes)
+
+
+def load(
+    problem: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Study:
+    """Make a study of a problem.
+
+    Args:
+        problem: a path, a shipped name as `digits`, or the content of a problem file as a dict, in which functions and
+            classes may stand where a file has dotted paths.
+        out: the run folder; `runs/NAME` if not given.
+        overrides: dotted path -> value, as `{"search.population": 16}`.
+
+    Raises:
+        SpecError: if the problem is wrong, with a line for each mistake.
+        UnknownNameError: if there is no such problem.
+    """
+    return Study(load_problem(problem, overrides=overrides, label="overrides"), out)
+
+
+def search(
+    problem: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    listener: Listener | None = None,
+) -> pd.DataFrame:
+    """Load a problem, search, and return the front; see `load` and `Study.run`."""
+    return load(problem, out=out, overrides=overrides).run(listener=listener)

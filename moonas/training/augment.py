@@ -1,0 +1,27 @@
+"""Augmentation of whole batches on tensors."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+
+def augment(images: torch.Tensor, shift: int, flip: bool, generator: torch.Generator) -> torch.Tensor:
+    """Shift each image by up to `shift` pixels to each side, filling with its border, and mirror half of them.
+
+    Args:
+        images: (batch, channels, height, width).
+        shift: in pixels; 0 for none.
+        flip: whether to mirror.
+        generator: of the random choices.
+    """
+    count, _, height, width = images.shape
+    if shift:
+        padded = functional.pad(images, (shift,) * 4, mode="replicate")
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (batch, channels, rows, columns, height, width)
+        rows, columns = torch.randint(2 * shift + 1, (2, count), generator=generator)
+        images = windows[torch.arange(count), :, rows, columns]
+    if flip:
+        mirrored = torch.rand(count, generator=generator) < 0.5
+        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+    return images.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,85 @@
+"""The three-way split: train updates weights, val selects, and the test part stays out of sight.
+
+What a search gets is `SearchData`, which holds no test part at all. `moonas.training.test_split` hands it out to those
+who judge final networks; an import contract keeps every module of the search away from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from moonas.architecture.architecture import Task
+from moonas.errors import DataError
+from moonas.spec.problem import DataSpec
+from moonas.training.data_sets import DataSet, Part, load_data_set
+
+
+@dataclass(frozen=True)
+class SearchData:
+    """What a search may see.
+
+    Attributes:
+        train: for weights.
+        val: for selection.
+        classes: their names.
+    """
+
+    train: Part
+    val: Part
+    classes: tuple[str, ...]
+
+    @property
+    def task(self) -> Task:
+        """What a network for these data takes and gives."""
+        channels, height, width = self.train.images.shape[1:]
+        return Task((channels, height, width), len(self.classes))
+
+
+def load_search_data(spec: DataSpec) -> SearchData:
+    """Load a data set and drop its test part.
+
+    Raises:
+        DataError: if it cannot be loaded or split.
+    """
+    data = load_data_set(spec)
+    train, val, _ = split_indices(data, spec)
+    return SearchData(data.main.take(train), data.main.take(val), data.classes)
+
+
+def split_indices(data: DataSet, spec: DataSpec) -> tuple[Any, Any, Any]:
+    """Indices of the training, validation and test images in `data.main`, stratified by class, fixed by the seed.
+
+    Raises:
+        DataError: if a class is too small to be in all parts, or the shares do not fit the data set.
+    """
+    shares = spec.split
+    if data.test is not None and shares.test > 0:
+        raise DataError(f"data {spec.name} brings its own test part: set data.split.test to 0")
+    if data.test is None and shares.test == 0:
+        raise DataError(f"data {spec.name} has no test part: set data.split.test to more than 0")
+    everything = np.arange(len(data.main))
+    rest, test = _stratified(everything, data, shares.test, spec.seed, "test")
+    train, val = _stratified(rest, data, shares.val / (shares.train + shares.val), spec.seed, "val")
+    return train, val, test
+
+
+def _stratified(indices: Any, data: DataSet, share: float, seed: int, part: str) -> tuple[Any, Any]:
+    """Take `share` of the indices out, each class in proportion."""
+    from sklearn.model_selection import train_test_split
+
+    if share == 0:
+        return indices, indices[:0]
+    labels = data.main.labels[indices]
+    try:
+        kept, taken = train_test_split(indices, test_size=share, random_state=seed, stratify=labels)
+    except ValueError as error:
+        counts = np.bincount(labels, minlength=len(data.classes))
+        rarest = int(counts.argmin())
+        raise DataError(
+            f"data cannot be split: no {part} part of {share:.0%} holds every class; class {data.classes[rarest]} "
+            f"has {counts[rarest]} of {len(labels)} images"
+        ) from error
+    return np.sort(kept), np.sort(taken)
