@@ -103,7 +103,10 @@ def _conclude(study: Study) -> None:
 
     from moonas.report.table import front_table
 
-    Console().print(front_table(study.front, study.objectives, study.metrics))
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    named = [objective.metric for objective in study.objectives]
+    others = [metric for metric in study.metrics if metric not in named and not metric.startswith("latency_")]
+    console.print(front_table(study.front, study.objectives, others if console.width >= 100 else ()))
     states = study.trials["state"].value_counts()
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     share = study.hypervolume["hypervolume"].iloc[-1] if len(states) else 0.0

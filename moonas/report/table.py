@@ -14,14 +14,13 @@ from moonas.problem.objective import Objective
 _ARROWS = {"maximize": "▲", "minimize": "▼"}
 
 
-def front_table(front: pd.DataFrame, objectives: Sequence[Objective], metrics: Sequence[str]) -> Table:
-    """Lay out a front: its networks by key, objectives first with an arrow towards better, then other metrics."""
+def front_table(front: pd.DataFrame, objectives: Sequence[Objective], others: Sequence[str] = ()) -> Table:
+    """Lay out a front: its networks by key, objectives with an arrow towards better, then other metrics."""
     table = Table(title=f"Pareto front: {len(front)} networks", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("key", no_wrap=True)
+    table.add_column("key", no_wrap=True, min_width=max(map(len, front["key"]), default=3))
     for objective in objectives:
         table.add_column(f"{objective.metric} {_ARROWS[objective.goal]}", justify="right", style="bold", no_wrap=True)
     named = [objective.metric for objective in objectives]
-    others = [metric for metric in metrics if metric not in named and not metric.startswith("latency_")]
     for metric in others:
         table.add_column(metric, justify="right", no_wrap=True)
     for _, row in front.iterrows():

@@ -22,7 +22,7 @@ from moonas.registry import ENCODINGS, STRATEGIES, import_path
 from moonas.search.strategy import Strategy
 from moonas.spec.encoding import FactorySpec
 from moonas.spec.metric import LATENCY_COLUMNS, METRICS
-from moonas.spec.problem import MetricUse, ProblemSpec
+from moonas.spec.problem import MetricUse, ObjectiveSpec, ProblemSpec
 
 
 def assemble_encoding(spec: ProblemSpec) -> Encoding:
@@ -44,15 +44,13 @@ def assemble_encoding(spec: ProblemSpec) -> Encoding:
 
 def assemble_objectives(spec: ProblemSpec) -> tuple[Objective, ...]:
     """Make the objectives."""
-    return tuple(
-        Objective(
-            metric=use.column,
-            goal=use.direction,
-            reference=use.reference,
-            ideal=METRICS[use.column].ideal if use.column in METRICS else None,
-        )
-        for use in spec.objectives
-    )
+    return tuple(Objective(use.column, use.direction, use.reference, _ideal(use)) for use in spec.objectives)
+
+
+def _ideal(use: ObjectiveSpec) -> float | None:
+    """The best value that a metric can have, if it is one of moonas's and wanted in the usual direction."""
+    metric = METRICS.get(use.column)
+    return metric.ideal if metric is not None and metric.goal == use.direction else None
 
 
 def assemble_constraints(spec: ProblemSpec) -> tuple[Constraint, ...]:

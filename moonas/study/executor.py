@@ -79,7 +79,12 @@ class ProcessExecutor(Executor):
     def _call(self, slot: _Slot, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._closing:
             raise CancelledError
-        return slot.call(fn, args, kwargs, self._seconds(*args, **kwargs))
+        try:
+            return slot.call(fn, args, kwargs, self._seconds(*args, **kwargs))
+        except Exception:
+            if self._closing:
+                raise CancelledError from None
+            raise
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End all workers at once, whatever they are doing."""

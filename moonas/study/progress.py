@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TextIO
 
+from moonas.report.table import number
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -21,10 +23,10 @@ class Snapshot:
         failed: of those told.
         best_metric: the first objective.
         best: its best value so far; None before the first.
-        hypervolume: share of the box that is dominated; see `moonas.report.hypervolume`.
+        hypervolume: share of the box that is dominated; see `moonas.report.hypervolume`. NaN before the box is known.
         front: networks on the front.
         elapsed: seconds of this run.
-        left: seconds to go at the pace of this run; None before it has one.
+        left: seconds to go at the pace of this run; None before its first generation.
     """
 
     trials: int
@@ -38,11 +40,12 @@ class Snapshot:
     left: float | None
 
     def __str__(self) -> str:
-        best = "-" if self.best is None else f"{self.best:.4f}"
+        best = "-" if self.best is None else number(self.best)
         failed = f"  failed {self.failed}" if self.failed else ""
+        share = "-" if math.isnan(self.hypervolume) else f"{self.hypervolume:.4f}"
         left = "" if self.left is None else f"  left {duration(self.left)}"
         return (
-            f"trials {self.trials}/{self.total}{failed}  {self.best_metric} {best}  hypervolume {self.hypervolume:.4f}"
+            f"trials {self.trials}/{self.total}{failed}  {self.best_metric} {best}  hypervolume {share}"
             f"  front {self.front}  elapsed {duration(self.elapsed)}{left}"
         )
 
@@ -54,10 +57,10 @@ Listener = Callable[[Snapshot], None]
 class ProgressLine:
     """One line that renews itself in a terminal; elsewhere a new line every so many seconds."""
 
-    def __init__(self, stream: TextIO = sys.stderr, *, every: float = 10.0):
-        """Write to `stream`; where that is no terminal, a line each `every` seconds at the most."""
-        self._stream = stream
-        self._live = stream.isatty()
+    def __init__(self, stream: TextIO | None = None, *, every: float = 10.0):
+        """Write to `stream`, standard error if not given; if it is no terminal, a line each `every` seconds at the most."""
+        self._stream = sys.stderr if stream is None else stream
+        self._live = self._stream.isatty()
         self._pause = 0.1 if self._live else every
         self._written_at = -math.inf
         self._latest: Snapshot | None = None

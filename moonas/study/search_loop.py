@@ -46,8 +46,7 @@ class SearchLoop:
         self._budget = assemble.assemble_budget(spec)
         self._score = _Score(objectives)
         self._told: set[str] = set()
-        self._failed = self._fresh = 0
-        self._known = len(session.archive)
+        self._failed = 0
         self._before = float(session.archive.fact(_SPENT) or 0.0)
         self._started = time.monotonic()
 
@@ -58,6 +57,7 @@ class SearchLoop:
             SearchFailedError: if no candidate of the first generation could be evaluated.
         """
         first, barren = True, 0
+        self._report()
         try:
             while len(self._told) < self._budget.trials and barren < _BARREN_ASKS:
                 self._check_time()
@@ -83,12 +83,14 @@ class SearchLoop:
         self._told.add(trial.key)
         self._failed += trial.state == "failed"
         self._score.add(trial)
-        if len(self._told) > self._known or trial.number >= self._known:
-            self._fresh += 1
+        if self._session.evaluated:
             self._session.archive.note(_SPENT, self._before + self._elapsed)
+        self._report()
+        self._check_time()
+
+    def _report(self) -> None:
         if self._listener is not None:
             self._listener(self._snapshot())
-        self._check_time()
 
     @property
     def _elapsed(self) -> float:
@@ -99,7 +101,7 @@ class SearchLoop:
             raise _OutOfTimeError
 
     def _snapshot(self) -> Snapshot:
-        done, total = len(self._told), self._budget.trials
+        done, total, evaluated = len(self._told), self._budget.trials, self._session.evaluated
         return Snapshot(
             trials=done,
             total=total,
@@ -109,7 +111,7 @@ class SearchLoop:
             hypervolume=self._score.hypervolume,
             front=self._score.front,
             elapsed=self._elapsed,
-            left=self._elapsed / self._fresh * (total - done) if self._fresh else None,
+            left=self._elapsed / evaluated * (total - done) if evaluated >= self._population else None,
         )
 
 
@@ -119,8 +121,9 @@ class _Score:
     def __init__(self, objectives: Sequence[Objective]):
         self.objectives = tuple(objectives)
         self.best: float | None = None
-        self._values: list[list[float]] | None = []  # until the box is known
-        self._growing: Hypervolume | None = None
+        self._waiting: list[list[float]] = []  # for the box
+        known = all(None not in (objective.reference, objective.ideal) for objective in objectives)
+        self._growing = Hypervolume(objectives) if known else None
 
     def add(self, trial: Trial) -> None:
         """Take a trial into account."""
@@ -130,17 +133,18 @@ class _Score:
         sign = self.objectives[0].sign
         if self.best is None or sign * values[0] < sign * self.best:
             self.best = values[0]
-        if self._growing is not None:
+        if self._growing is None:
+            self._waiting.append(values)
+        else:
             self._growing.add(values)
-        elif self._values is not None:
-            self._values.append(values)
 
     def open_box(self, first: Sequence[Trial]) -> None:
-        """Fix the box of the hypervolume by the first generation."""
-        self._growing = Hypervolume(with_box(self.objectives, first_generation(first, self.objectives)))
-        for values in self._values or ():
-            self._growing.add(values)
-        self._values = None
+        """Fix the box of the hypervolume by the first generation, if the problem does not fix it."""
+        if self._growing is None:
+            self._growing = Hypervolume(with_box(self.objectives, first_generation(first, self.objectives)))
+            for values in self._waiting:
+                self._growing.add(values)
+            self._waiting.clear()
 
     @property
     def hypervolume(self) -> float:

@@ -23,7 +23,12 @@ from moonas.study.folder import RunFolder
 
 
 class Session:
-    """Evaluates genotypes for one study; every architecture once, whoever asks for it and however often."""
+    """Evaluates genotypes for one study; every architecture once, whoever asks for it and however often.
+
+    Attributes:
+        archive: where all trials are.
+        evaluated: how many architectures this session has evaluated itself.
+    """
 
     def __init__(self, spec: ProblemSpec, folder: RunFolder, encoding: Encoding, constraints: Sequence[Constraint]):
         """Claim the folder and open its archive. Data and workers wait until there is something to evaluate.
@@ -42,6 +47,7 @@ class Session:
             folder.release()
             raise
         self._walked: set[str] = set()
+        self.evaluated = 0
 
     def evaluate(self, genotypes: Sequence[Genotype], *, told: Callable[[Trial], None] = lambda _: None) -> list[Trial]:
         """Answer each genotype with its trial: from the archive if its architecture is known, else by evaluating it.
@@ -63,6 +69,7 @@ class Session:
                 asked.append((number, self._encoding.encode(architecture), self._candidate(architecture)))
         for trial in self._pipeline.run(self._executor, asked) if asked else ():
             self.archive.append(trial)
+            self.evaluated += 1
             trials[trial.key] = trial
             told(trial)
         return [trials[architecture.key] for architecture in architectures]

@@ -1,0 +1,28 @@
+"""What several rooms of the tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import moonas
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Callable[..., moonas.Study]:
+    """Make studies of an instant problem: a tiny space, counted metrics, no data, evaluated in this process."""
+
+    def make(out: str = "run", **changes: Any) -> moonas.Study:
+        problem = {
+            "name": "tiny",
+            "encoding": "tiny_cnn",
+            "task": {"input_shape": [1, 8, 8], "classes": 10},
+            "objectives": [{"metric": "params"}, {"metric": "flops", "goal": "maximize"}],
+            "search": {"population": 6},
+            "budget": {"trials": 18},
+            "workers": 0,
+        }
+        return moonas.load(problem | changes, out=tmp_path / out)
+
+    return make

@@ -1,0 +1,133 @@
+import sqlite3
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import moonas
+from moonas.encoding.encoding import Encoding
+from moonas.errors import RunFolderError
+from moonas.evaluation.evaluator import checked
+from moonas.problem.objective import Objective
+from moonas.problem.trial import State, Trial
+from moonas.study.archive import Archive
+
+
+@pytest.fixture
+def encoding() -> Encoding:
+    return moonas.load("digits_tiny").encoding
+
+
+def make_trial(
+    encoding: Encoding, number: int, *, state: State = "complete", error: str = "", **metrics: float
+) -> Trial:
+    genotype = encoding.canonical((0, number % 2, number // 2 % 2, 0, 1, number // 4 % 3, 0))
+    return Trial(number, genotype, encoding.decode(genotype), state, metrics, seconds=0.25, error=error)
+
+
+def test_a_trial_comes_back_as_it_went_in(tmp_path: Path, encoding: Encoding) -> None:
+    trial = make_trial(encoding, 3, accuracy=0.5, params=1234)
+    archive = Archive(tmp_path / "trials.sqlite", encoding)
+    archive.append(trial)
+    archive.close()
+    again = Archive(tmp_path / "trials.sqlite", encoding)
+    assert again.get(trial.key) == trial
+    assert list(again) == [trial]
+    assert len(again) == 1
+    assert again.get("staged_cnn-000000000000") is None
+    again.close()
+
+
+def test_the_architecture_in_the_file_builds_by_itself(tmp_path: Path, encoding: Encoding) -> None:
+    import json
+
+    from moonas.architecture.architecture import architecture_from_dict
+
+    trial = make_trial(encoding, 0)
+    archive = Archive(tmp_path / "trials.sqlite", encoding)
+    archive.append(trial)
+    archive.close()
+    connection = sqlite3.connect(tmp_path / "trials.sqlite")
+    (text,) = connection.execute("SELECT architecture FROM trials").fetchone()
+    connection.close()
+    assert architecture_from_dict(json.loads(text)) == trial.architecture
+
+
+def test_a_second_trial_of_the_same_architecture_is_refused(tmp_path: Path, encoding: Encoding) -> None:
+    archive = Archive(tmp_path / "trials.sqlite", encoding)
+    archive.append(make_trial(encoding, 0))
+    with pytest.raises(RunFolderError, match="UNIQUE"):
+        archive.append(make_trial(encoding, 0))
+    assert len(archive) == 1
+    archive.close()
+
+
+def test_the_front_is_of_trials_and_in_natural_values(tmp_path: Path, encoding: Encoding) -> None:
+    archive = Archive(tmp_path / "trials.sqlite", encoding)
+    archive.append(make_trial(encoding, 0, accuracy=0.9, params=100))
+    archive.append(make_trial(encoding, 1, accuracy=0.8, params=200))
+    archive.append(make_trial(encoding, 2, accuracy=0.7, params=50))
+    archive.append(make_trial(encoding, 3, state="infeasible", accuracy=1.0, params=1))
+    objectives = [Objective("accuracy", "maximize"), Objective("params", "minimize")]
+    assert [trial.number for trial in archive.front(objectives)] == [0, 2]
+    archive.close()
+
+
+def test_facts_are_kept_and_renewed(tmp_path: Path, encoding: Encoding) -> None:
+    archive = Archive(tmp_path / "trials.sqlite", encoding)
+    assert archive.fact("seconds_spent") is None
+    archive.note("seconds_spent", 1.5)
+    archive.note("seconds_spent", {"a": [1, None]})
+    assert archive.fact("seconds_spent") == {"a": [1, None]}
+    archive.close()
+
+
+@pytest.mark.parametrize("content", [b"not a database, but long enough to look like one" * 50, b"\0" * 4096])
+def test_a_file_that_is_no_archive_gives_one_sentence(tmp_path: Path, encoding: Encoding, content: bytes) -> None:
+    path = tmp_path / "trials.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(RunFolderError, match=r"trials\.sqlite cannot be used: file is not a database"):
+        Archive(path, encoding)
+    assert path.read_bytes() == content
+
+
+NUMBERS = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12),
+    st.integers(min_value=0, max_value=2**53),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(values=st.lists(NUMBERS, min_size=1, max_size=6), error=st.text(st.characters(codec="utf-8"), max_size=20))
+def test_csv_files_read_back_without_loss(
+    values: list[float], error: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    encoding = moonas.load("digits_tiny").encoding
+    folder = tmp_path_factory.mktemp("csv")
+    archive = Archive(folder / "trials.sqlite", encoding)
+    words = " ".join(error.split())
+    for number, value in enumerate(values):
+        metric = checked("metric", value)
+        archive.append(make_trial(encoding, number, state="failed", error=f"Error: {words}", metric=metric))
+    frame = archive.to_frame(["metric"])
+    archive.close()
+    frame.to_csv(folder / "trials.csv", index=False)
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "trials.csv"), frame, check_exact=True)
+
+
+def test_missing_metrics_and_errors_are_empty_cells(tmp_path: Path, encoding: Encoding) -> None:
+    archive = Archive(tmp_path / "trials.sqlite", encoding)
+    archive.append(make_trial(encoding, 0, accuracy=0.5, params=12))
+    archive.append(make_trial(encoding, 1, state="failed", error='broke: "so", it\'s said', params=7))
+    frame = archive.to_frame(["accuracy", "params"])
+    archive.close()
+    frame.to_csv(tmp_path / "trials.csv", index=False)
+    again = pd.read_csv(tmp_path / "trials.csv")
+    pd.testing.assert_frame_equal(again, frame, check_exact=True)
+    assert again["params"].tolist() == [12, 7]
+    assert again["accuracy"].isna().tolist() == [False, True]
+    assert again["error"].isna().tolist() == [True, False]
+    assert list(again.columns[:7]) == ["key", "number", "state", "accuracy", "params", "seconds", "error"]
+    assert list(again.columns[7:]) == [gene.name for gene in encoding.genes]

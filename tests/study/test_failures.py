@@ -1,0 +1,116 @@
+"""A candidate that goes wrong in any way becomes a failed row with its reason, and the search goes on."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import moonas
+from moonas.errors import SearchFailedError
+
+VICTIM_WIDTH = 24
+"""Candidates whose last stage has this width go wrong; about a third of the tiny space."""
+
+
+def is_victim(context: Any) -> bool:
+    stages = context.architecture.stages
+    return len(stages) == 2 and stages[1].width == VICTIM_WIDTH
+
+
+def raises(module: nn.Module, context: Any) -> float:
+    if is_victim(context):
+        raise ValueError("this network\nis cursed")
+    return 1.0
+
+
+def gives_nan(module: nn.Module, context: Any) -> float:
+    return float("nan") if is_victim(context) else 1.0
+
+
+def gives_text(module: nn.Module, context: Any) -> Any:
+    return "fast" if is_victim(context) else 1.0
+
+
+def allocates(module: nn.Module, context: Any) -> float:
+    if is_victim(context):
+        hoard = [torch.ones(2**26) for _ in range(64)]  # 16 GiB in pieces of 256 MiB
+        return float(len(hoard))
+    return 1.0
+
+
+def hangs(module: nn.Module, context: Any) -> float:
+    if is_victim(context):
+        time.sleep(600)
+    return 1.0
+
+
+def kills_its_worker(module: nn.Module, context: Any) -> float:
+    if is_victim(context):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 1.0
+
+
+@pytest.mark.parametrize(
+    ("function", "cost", "reason"),
+    [
+        (raises, "cheap", "ValueError: this network is cursed"),
+        (raises, "dear", "ValueError: this network is cursed"),
+        (gives_nan, "cheap", "gives_nan is NaN"),
+        (gives_text, "cheap", "gives_text must be a number, is a str"),
+        (allocates, "cheap", "out of memory: "),
+        (hangs, "dear", "took longer than its time limit of 2 s"),
+        (kills_its_worker, "dear", "its worker process died (SIGKILL(-9))"),
+    ],
+)
+def test_a_candidate_that_goes_wrong_fails_alone(
+    tiny: Callable[..., moonas.Study], function: Any, cost: str, reason: str
+) -> None:
+    study = tiny(
+        objectives=[{"metric": "params"}, moonas.objective(function, goal="maximize", cost=cost)],
+        budget={"trials": 8, "trial_seconds": 2, "trial_memory_gb": 0.6},
+        search={"population": 4, "strategy": "random"},
+        seed=3,
+        workers=2,
+    )
+    study.run()
+    trials = study.trials
+    victims = (trials["stages.1.depth"] == 1) & (trials["stages.1.width"] == VICTIM_WIDTH)
+    assert len(trials) == 8
+    assert 0 < victims.sum() < 8
+    assert (trials.loc[victims, "state"] == "failed").all()
+    assert trials.loc[victims, "error"].str.startswith(reason).all()
+    assert (trials.loc[~victims, "state"] == "complete").all()
+
+
+def test_a_worker_that_dies_once_is_replaced_and_its_trial_retried(
+    tiny: Callable[..., moonas.Study], tmp_path: Path
+) -> None:
+    marker = tmp_path / "died"
+
+    def dies_once(module: nn.Module, context: Any) -> float:
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 1.0
+
+    objectives = [{"metric": "params"}, moonas.objective(dies_once, goal="maximize")]
+    study = tiny(objectives=objectives, budget={"trials": 6}, workers=2)
+    study.run()
+    assert marker.exists()
+    assert (study.trials["state"] == "complete").all()
+
+
+def test_a_first_generation_that_fails_whole_stops_the_search(tiny: Callable[..., moonas.Study]) -> None:
+    def hopeless(module: nn.Module, context: Any) -> float:
+        raise RuntimeError("no such thing")
+
+    study = tiny(objectives=[{"metric": "params"}, moonas.objective(hopeless, goal="maximize")])
+    with pytest.raises(SearchFailedError, match="all 6 candidates of the first generation failed.*no such thing"):
+        study.run()
+    assert (study.trials["state"] == "failed").all()

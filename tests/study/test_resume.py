@@ -1,0 +1,261 @@
+"""Resume is rerun: a search that was interrupted ends as if it had not been."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from torch import nn
+
+import moonas
+from moonas.problem.trial import Trial
+from moonas.study.progress import Snapshot
+from moonas.study.session import Session
+
+DETERMINISTIC = "objectives=[{metric: accuracy}, {metric: params}, {metric: flops}]"
+
+
+def without_time(trials: pd.DataFrame) -> pd.DataFrame:
+    return trials.drop(columns="seconds")
+
+
+def search_command(out: Path, *, workers: int) -> list[str]:
+    budget = ["--trials", "24", "--workers", str(workers), "--set", "fidelity.samples=256"]
+    return [
+        sys.executable,
+        "-m",
+        "moonas.run",
+        "digits_tiny",
+        "--out",
+        str(out),
+        "--quiet",
+        "--set",
+        DETERMINISTIC,
+        *budget,
+    ]
+
+
+def check_sound(archive: Path, before: dict[str, int]) -> dict[str, int]:
+    """The file is whole, nothing told was lost or renumbered; return key -> number."""
+    connection = sqlite3.connect(archive)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    begun = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'trials'").fetchone() == (1,)
+    now = dict(connection.execute("SELECT key, number FROM trials")) if begun else {}
+    connection.close()
+    assert {key: now[key] for key in before} == before
+    return now
+
+
+def test_killed_at_random_moments_a_search_ends_as_if_uninterrupted_whatever_the_workers(tmp_path: Path) -> None:
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    subprocess.run(search_command(straight, workers=0), check=True)
+    moments = random.Random(0)
+    known: dict[str, int] = {}
+    for _ in range(4):
+        process = subprocess.Popen(search_command(broken, workers=2), stderr=subprocess.DEVNULL)
+        time.sleep(moments.uniform(1.0, 7.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if (broken / "trials.sqlite").exists():
+            known = check_sound(broken / "trials.sqlite", known)
+    assert known, "killed too early each time to test anything"
+    subprocess.run(search_command(broken, workers=2), check=True)
+    for name in ("trials.csv", "pareto.csv"):
+        expected, found = pd.read_csv(straight / name), pd.read_csv(broken / name)
+        pd.testing.assert_frame_equal(without_time(found), without_time(expected))
+
+
+class Interruption(Exception):
+    pass
+
+
+@pytest.mark.parametrize("strategy", ["nsga2", "random"])
+def test_interrupted_after_any_trial_the_rest_is_the_same(tiny: Callable[..., moonas.Study], strategy: str) -> None:
+    search = {"strategy": strategy, "population": 6}
+    straight = tiny("straight", search=search)
+    straight.run()
+
+    def interrupt(snapshot: Snapshot) -> None:
+        if snapshot.trials == stop:
+            raise Interruption
+
+    for stop in (1, 5, 6, 7, 17):
+        broken = tiny(f"broken{stop}", search=search)
+        with pytest.raises(Interruption):
+            broken.run(listener=interrupt)
+        assert len(broken.trials) == stop
+        broken.run()
+        pd.testing.assert_frame_equal(without_time(broken.trials), without_time(straight.trials))
+
+
+def test_a_finished_search_evaluates_nothing_when_run_again(
+    tiny: Callable[..., moonas.Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = tiny()
+    front = study.run()
+    monkeypatch.setattr(Session, "_evaluators", property(lambda _: pytest.fail("nothing is to be evaluated")))
+    pd.testing.assert_frame_equal(study.run(), front)
+
+
+def test_a_larger_budget_goes_on_where_the_smaller_ended(tiny: Callable[..., moonas.Study]) -> None:
+    whole = tiny("whole", budget={"trials": 30})
+    whole.run()
+    tiny("steps", budget={"trials": 10}).run()
+    steps = tiny("steps", budget={"trials": 30})
+    steps.run()
+    pd.testing.assert_frame_equal(without_time(steps.trials), without_time(whole.trials))
+
+
+class Colliding(moonas.Encoding):
+    """Six genotypes, three architectures: the last gene means nothing, and nobody is told."""
+
+    def __init__(self) -> None:
+        self._inner = moonas.load("digits_tiny").encoding
+
+    @property
+    def genes(self) -> tuple[moonas.Gene, ...]:
+        return (moonas.Gene("width", (16, 24, 32), ordered=True), moonas.Gene("nothing", ("a", "b")))
+
+    def decode(self, genotype: moonas.Genotype) -> moonas.Architecture:
+        return self._inner.decode((0, 0, 0, 0, 1, genotype[0], 0))
+
+    def encode(self, architecture: moonas.Architecture) -> moonas.Genotype:
+        return (self._inner.encode(architecture)[5], 0)
+
+
+class Repeating(moonas.Strategy):
+    """Asks for the same six genotypes again and again."""
+
+    def ask(self, count: int) -> list[moonas.Genotype]:
+        return [(width, nothing) for width in range(3) for nothing in range(2)]
+
+    def tell(self, trials: Any) -> None:
+        self.told = [trial.key for trial in trials]
+
+
+def test_a_repeat_of_an_architecture_is_never_evaluated_twice(tiny: Callable[..., moonas.Study]) -> None:
+    calls: list[str] = []
+
+    def count(module: nn.Module, context: Any) -> float:
+        calls.append(context.architecture.key)
+        return float(len(calls))
+
+    study = tiny(
+        encoding=Colliding,
+        search={"strategy": Repeating, "population": 6},
+        objectives=[{"metric": "params"}, moonas.objective(count, goal="maximize", cost="dear")],
+    )
+    study.run()
+    assert sorted(calls) == sorted(set(study.trials["key"]))
+    assert len(calls) == 3
+    assert study.outcome == "exhausted"
+
+
+def test_training_happens_once_for_each_architecture(
+    tiny: Callable[..., moonas.Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moonas.training.trainer import Trainer
+
+    trained: list[str] = []
+    fit = Trainer.fit
+
+    def counting(self: Trainer, architecture: Any, task: Any, *, seed: int) -> nn.Module:
+        trained.append(architecture.key)
+        return fit(self, architecture, task, seed=seed)
+
+    monkeypatch.setattr(Trainer, "fit", counting)
+    study = tiny(
+        encoding=Colliding,
+        data="digits",
+        task=None,
+        objectives=[{"metric": "accuracy"}, {"metric": "params"}],
+        fidelity={"epochs": 1, "samples": 64},
+        search={"population": 6},
+    )
+    study.run()
+    study.run()
+    assert sorted(trained) == sorted(study.trials["key"])
+    assert len(trained) == 3
+
+
+def test_networks_that_break_a_cheap_limit_are_never_trained(tiny: Callable[..., moonas.Study]) -> None:
+    trained: list[str] = []
+
+    def dear(module: nn.Module, context: Any) -> float:
+        trained.append(context.architecture.key)
+        return 1.0
+
+    study = tiny(
+        objectives=[{"metric": "flops"}, moonas.objective(dear, goal="maximize", cost="dear")],
+        constraints=[{"metric": "params", "at_most": 4000}],
+    )
+    study.run()
+    trials = study.trials
+    assert set(trained) == set(trials.loc[trials["params"] <= 4000, "key"])
+    assert set(trials["state"]) == {"complete", "infeasible"}
+    assert trials.loc[trials["state"] == "infeasible", "error"].str.startswith("breaks params <= 4000: ").all()
+
+
+def test_numbers_follow_the_path_and_evaluations_from_outside_keep_theirs(tiny: Callable[..., moonas.Study]) -> None:
+    straight = tiny("straight")
+    straight.run()
+    seeded = tiny("seeded")
+    with seeded:
+        outside = seeded.evaluate([(0,) * len(seeded.encoding.genes)])
+    seeded.run()
+    trials: list[Trial] = outside
+    assert trials[0].number == 0
+    assert len(seeded.trials) == len(set(seeded.trials["number"]))
+    assert set(straight.trials["key"]) <= set(seeded.trials["key"])
+
+
+def test_time_runs_out_over_all_runs_in_a_folder(tiny: Callable[..., moonas.Study]) -> None:
+    def slow(module: nn.Module, context: Any) -> float:
+        time.sleep(0.05)
+        return 1.0
+
+    def make(trials: int, hours: float) -> moonas.Study:
+        return tiny(
+            objectives=[{"metric": "params"}, moonas.objective(slow, goal="maximize")],
+            budget={"trials": trials, "hours": hours},
+        )
+
+    first = make(18, 0.3 / 3600)
+    assert len(first.run()) >= 1
+    assert first.outcome == "out of time"
+    done = len(first.trials)
+    assert 1 <= done < 18
+    again = make(18, 0.3 / 3600)
+    again.run()
+    assert again.outcome == "out of time"
+    assert len(again.trials) == done
+    more = make(18, 1.0)
+    more.run()
+    assert more.outcome == "done"
+    assert len(more.trials) == 18
+
+
+def test_workers_die_with_a_killed_search(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        search_command(tmp_path / "run", workers=2), stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    group = process.pid
+    time.sleep(4)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.2)
+    pytest.fail("workers outlive their search")

@@ -1,0 +1,178 @@
+"""The command line as users meet it."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+import moonas
+from moonas.cli import app
+
+TINY = """
+encoding: tiny_cnn
+task: {input_shape: [1, 8, 8], classes: 10}
+objectives: [{metric: params}, {metric: flops, goal: maximize}]
+search: {population: 6}
+budget: {trials: 12}
+workers: 0
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(TINY)
+    return tmp_path
+
+
+def moonas_command(line: str) -> Result:
+    return CliRunner().invoke(app, shlex.split(line), catch_exceptions=False)
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_a_run_ends_with_the_front_and_the_files(here: Path) -> None:
+    result = moonas_command("run mine.yaml")
+    assert result.exit_code == 0
+    assert "Pareto front: " in result.stdout
+    assert "12 complete; hypervolume " in result.stdout
+    front = pd.read_csv(here / "runs" / "mine" / "pareto.csv")
+    assert all(key in result.stdout for key in front["key"])
+    assert "trials 12/12  params " in result.stderr
+
+
+def test_the_module_and_the_command_are_the_same(here: Path) -> None:
+    assert python("-m", "moonas.run", "mine.yaml", "--out", "a", "--quiet").returncode == 0
+    assert moonas_command("run mine.yaml --out b --quiet").exit_code == 0
+    a, b = (pd.read_csv(here / out / "trials.csv").drop(columns="seconds") for out in "ab")
+    pd.testing.assert_frame_equal(a, b)
+
+
+def test_quiet_prints_nothing(here: Path) -> None:
+    result = moonas_command("run mine.yaml --quiet")
+    assert (result.stdout, result.stderr) == ("", "")
+
+
+def test_flags_change_the_problem(here: Path) -> None:
+    moonas_command(
+        "run mine.yaml --out r --trials 7 --seed 5 --set search.strategy=random --set search.population=4 -q"
+    )
+    spec = moonas.load(here / "r" / "problem.yaml").spec
+    assert (spec.budget.trials, spec.seed, spec.search.strategy, spec.search.population) == (7, 5, "random", 4)
+    assert len(pd.read_csv(here / "r" / "trials.csv")) == 7
+
+
+def test_running_again_resumes(here: Path) -> None:
+    moonas_command("run mine.yaml --trials 7 --quiet")
+    result = moonas_command("run mine.yaml")
+    assert result.exit_code == 0
+    assert "Resuming: 7 trials are there already." in result.stderr
+    assert len(pd.read_csv(here / "runs" / "mine" / "trials.csv")) == 12
+
+
+def test_another_problem_in_the_same_folder_is_refused() -> None:
+    moonas_command("run mine.yaml --quiet")
+    result = moonas_command("run mine.yaml --seed 3")
+    assert result.exit_code == 2
+    assert "runs/mine holds a run of another problem" in result.stderr
+    assert "seed: was 0, is 3" in result.stderr
+
+
+def test_time_that_runs_out_is_exit_code_3() -> None:
+    result = moonas_command("run mine.yaml --trials 192 --set budget.hours=0.00002")
+    assert result.exit_code == 3
+    assert "The time of the budget ran out before the trials did" in result.stderr
+
+
+def test_an_exhausted_space_is_said_and_is_no_failure() -> None:
+    result = moonas_command("run mine.yaml --trials 500")
+    assert result.exit_code == 0
+    assert "The search space is exhausted" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("run nowhere.yaml", "moonas: no such file: nowhere.yaml. unknown problem 'nowhere'"),
+        ("run digit", "did you mean 'digits'?"),
+        ("run mine.yaml --set seed", "moonas: --set seed: must be KEY.PATH=VALUE, as in --set search.population=16"),
+        ("run mine.yaml --set search.populaton=4", "did you mean 'population'?"),
+        ("run mine.yaml --trials 0", "--set budget.trials, budget.trials: must be at least 1, is 0"),
+        ("run mine.yaml --set search.options={speed: 1}", "strategy nsga2 has no option 'speed'"),
+        ("copy digit", "did you mean 'digits'?"),
+        ("list problem", "did you mean 'problems'?"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(line: str, message: str) -> None:
+    result = CliRunner().invoke(app, line.split(" ", 3) if "{" in line else line.split(), catch_exceptions=False)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not Path("runs").exists()
+
+
+def test_list_names_everything_that_is_shipped(here: Path) -> None:
+    result = moonas_command("list")
+    assert result.exit_code == 0
+    for name in ("digits", "digits_tiny", "fashion_mnist", "small_cnn", "tiny_cnn", "here"):
+        line = next(line for line in result.stdout.splitlines() if line.split()[:1] == [name])
+        assert len(line.split()) > 3, "a name without a summary"
+
+
+def test_a_copy_can_be_edited_and_runs_by_its_name(here: Path) -> None:
+    assert moonas_command("copy digits_tiny").stdout == "Wrote problems/digits_tiny.yaml.\n"
+    path = here / "problems" / "digits_tiny.yaml"
+    path.write_text(path.read_text().replace("trials: 16", "trials: 3"))
+    assert moonas.load("digits_tiny").spec.budget.trials == 3
+    result = moonas_command("copy digits_tiny")
+    assert result.exit_code == 2
+    assert "is there already, and stays as it is" in result.stderr
+    assert "trials: 3" in path.read_text()
+
+
+def test_version() -> None:
+    assert moonas_command("--version").stdout == f"moonas {moonas.__version__}\n"
+
+
+def test_help_and_import_load_neither_torch_nor_pymoo() -> None:
+    probe = (
+        "import sys\nfrom typer.testing import CliRunner\nimport moonas\nfrom moonas.cli import app\n"
+        "assert CliRunner().invoke(app, ['run', '--help']).exit_code == 0\n"
+        "assert CliRunner().invoke(app, ['list']).exit_code == 0\n"
+        "print([m for m in ('torch', 'pymoo', 'pandas', 'numpy', 'matplotlib', 'pydantic') if m in sys.modules])"
+    )
+    assert python("-c", probe).stdout == "[]\n"
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in moonas.__all__:
+        thing = getattr(moonas, name)
+        if name != "Genotype":  # an alias of a built-in type
+            assert thing.__doc__, name
+    assert set(moonas.__all__) <= set(dir(moonas))
+    with pytest.raises(AttributeError, match="no attribute 'serch'"):
+        _ = moonas.serch
+
+
+def test_a_script_without_a_main_guard_and_with_functions_of_its_own_runs_in_workers(here: Path) -> None:
+    script = here / "script.py"
+    script.write_text(
+        "import moonas\n"
+        "def relus(module, context):\n"
+        "    '''Count ReLUs.'''\n"
+        "    import torch\n"
+        "    return sum(isinstance(m, torch.nn.ReLU) for m in module.modules())\n"
+        "front = moonas.search('mine.yaml', out='r', overrides={\n"
+        "    'objectives': [moonas.objective(relus, goal='minimize'), {'metric': 'params'}], 'workers': 2})\n"
+        "print(front[['relus', 'params']].to_json())\n"
+    )
+    result = python(str(script))
+    assert result.returncode == 0, result.stderr
+    front = json.loads(result.stdout)
+    assert min(front["relus"].values()) >= 2
