@@ -58,7 +58,7 @@ class ProgressLine:
     """One line that renews itself in a terminal; elsewhere a new line every so many seconds."""
 
     def __init__(self, stream: TextIO | None = None, *, every: float = 10.0):
-        """Write to `stream`, standard error if not given; if it is no terminal, a line each `every` seconds at the most."""
+        """Write to `stream`, or standard error; where that is no terminal, at most one line in `every` seconds."""
         self._stream = sys.stderr if stream is None else stream
         self._live = self._stream.isatty()
         self._pause = 0.1 if self._live else every

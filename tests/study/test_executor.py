@@ -47,7 +47,7 @@ def test_a_call_that_hangs_is_ended_and_the_others_are_not(executor: ProcessExec
     hanging = executor.submit(sleep, 60.0)
     quick = [executor.submit(sleep, 0.01) for _ in range(5)]
     assert [future.result() for future in quick] == [0.01] * 5
-    with pytest.raises(TimeLimitError, match="longer than its time limit of 3 s"):
+    with pytest.raises(TimeLimitError, match="time limit of 3 s"):
         hanging.result()
     assert executor.submit(sleep, 0.0).result() == 0.0
 
@@ -59,7 +59,7 @@ def test_a_call_that_kills_its_worker_twice_is_given_up_and_the_others_are_not(e
     deadly = executor.submit(die)
     quick = [executor.submit(abs, -i) for i in range(20)]
     wait([deadly, *quick])
-    with pytest.raises(WorkerLostError, match="its worker process died .*SIGKILL"):
+    with pytest.raises(WorkerLostError, match=r"its worker process died \(SIGKILL"):
         deadly.result()
     assert [future.result() for future in quick] == list(range(20))
 

@@ -111,6 +111,6 @@ def test_a_first_generation_that_fails_whole_stops_the_search(tiny: Callable[...
         raise RuntimeError("no such thing")
 
     study = tiny(objectives=[{"metric": "params"}, moonas.objective(hopeless, goal="maximize")])
-    with pytest.raises(SearchFailedError, match="all 6 candidates of the first generation failed.*no such thing"):
+    with pytest.raises(SearchFailedError, match=r"all 6 candidates of the first generation failed.*no such thing"):
         study.run()
     assert (study.trials["state"] == "failed").all()

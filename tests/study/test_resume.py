@@ -73,7 +73,7 @@ def test_killed_at_random_moments_a_search_ends_as_if_uninterrupted_whatever_the
         pd.testing.assert_frame_equal(without_time(found), without_time(expected))
 
 
-class Interruption(Exception):
+class InterruptionError(Exception):
     pass
 
 
@@ -85,11 +85,11 @@ def test_interrupted_after_any_trial_the_rest_is_the_same(tiny: Callable[..., mo
 
     def interrupt(snapshot: Snapshot) -> None:
         if snapshot.trials == stop:
-            raise Interruption
+            raise InterruptionError
 
     for stop in (1, 5, 6, 7, 17):
         broken = tiny(f"broken{stop}", search=search)
-        with pytest.raises(Interruption):
+        with pytest.raises(InterruptionError):
             broken.run(listener=interrupt)
         assert len(broken.trials) == stop
         broken.run()
