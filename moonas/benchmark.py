@@ -1,1 +1,99 @@
-"""Measurements of moonas itself: `python -m moonas.benchmark loop`."""
+"""Measurements of moonas itself, not of networks: `python -m moonas.benchmark NAME`. Timings stay out of the tests.
+
+`loop` asks what the search loop costs beside evaluating; `strategies` holds NSGA-II against random search.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import typer
+
+from moonas.spec.load import objective
+from moonas.study.progress import Snapshot
+from moonas.study.study import Study, load
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+def instant(module: Any, context: Any) -> float:
+    """Stand in for an evaluation, and cost nothing: a number that the architecture's key decides."""
+    return int(context.architecture.key[-6:], 16) / 16**6
+
+
+@app.command()
+def loop(
+    trials: Annotated[int, typer.Option(help="Architectures to go through.")] = 5000,
+    workers: Annotated[int, typer.Option(help="Worker processes; 0 evaluates in this one.")] = 0,
+) -> None:
+    """Time and memory of a search whose evaluations are instant, and of resuming it when it is finished."""
+    with tempfile.TemporaryDirectory() as folder:
+        memory: list[float] = []
+
+        def watch(snapshot: Snapshot) -> None:
+            if snapshot.trials and snapshot.trials % max(1, trials // 10) == 0:
+                memory.append(psutil.Process().memory_info().rss / 1e6)
+
+        study = _instant_study(Path(folder) / "run", trials, workers)
+        seconds = _timed(lambda: study.run(listener=watch))
+        done = len(study.trials)
+        typer.echo(
+            f"{done} trials in {seconds:.1f} s: {1000 * seconds / done:.2f} ms each, building the module included"
+        )
+        typer.echo(f"memory at each tenth, MB: {', '.join(f'{megabytes:.0f}' for megabytes in memory)}")
+        again = _instant_study(Path(folder) / "run", trials, workers)
+        typer.echo(f"resuming them: {_timed(again.run):.1f} s")
+
+
+def _instant_study(out: Path, trials: int, workers: int) -> Study:
+    problem = {
+        "name": "loop",
+        "encoding": "small_cnn",
+        "task": {"input_shape": [1, 8, 8], "classes": 10},
+        "objectives": [objective(instant, goal="maximize", reference=0.0), {"metric": "params", "reference": 2e5}],
+        "record": [],
+        "search": {"population": 50},
+        "budget": {"trials": trials},
+        "workers": workers,
+    }
+    return load(problem, out=out)
+
+
+def _timed(call: Any) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+@app.command()
+def strategies(
+    problem: Annotated[str, typer.Argument(help="A problem, by path or name.")] = "digits",
+    seeds: Annotated[int, typer.Option(help="Searches of each strategy.")] = 3,
+    out: Annotated[Path, typer.Option(help="Where the run folders go; running again resumes.")] = Path(
+        "runs/strategies"
+    ),
+    assignments: Annotated[list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE")] = None,
+) -> None:
+    """Hypervolume of NSGA-II and of random search at the same budget, seeds interleaved."""
+    from moonas.run import parse_assignments
+
+    changes = parse_assignments(assignments or [])
+    shares: dict[str, list[float]] = {"nsga2": [], "random": []}
+    for seed in range(seeds):
+        for strategy, found in shares.items():
+            overrides = changes | {"search.strategy": strategy, "seed": seed}
+            study = load(problem, out=out / f"{strategy}-{seed}", overrides=overrides)
+            study.run()
+            found.append(float(study.hypervolume["hypervolume"].iloc[-1]))
+            typer.echo(f"seed {seed} {strategy:<7} hypervolume {found[-1]:.4f}  front {len(study.front)}")
+    for strategy, found in shares.items():
+        typer.echo(f"{strategy:<7} mean {statistics.fmean(found):.4f}  from {min(found):.4f} to {max(found):.4f}")
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m moonas.benchmark")

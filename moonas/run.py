@@ -35,25 +35,29 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Search for networks: accurate, fast and small on the device they will run on."""
-    overrides = _overrides(assignments or [], trials=trials, seed=seed, workers=workers)
+    flags = {"budget.trials": trials, "seed": seed, "workers": workers}
     with exit_codes():
+        overrides = parse_assignments(assignments or [])
+        overrides |= {path: value for path, value in flags.items() if value is not None}
         study = _load(problem, overrides, out)
         raise typer.Exit(_search(study, quiet=quiet))
 
 
-def _overrides(assignments: list[str], *, trials: int | None, seed: int | None, workers: int | None) -> dict[str, Any]:
-    """All changes to the problem as dotted path -> value; the flags of their own come last and win."""
+def parse_assignments(assignments: list[str]) -> dict[str, Any]:
+    """Read `KEY.PATH=VALUE` texts as changes to a problem: dotted path -> value.
+
+    Raises:
+        SpecError: if one is not of this form.
+    """
     from moonas.spec.document import parse_value
 
     overrides: dict[str, Any] = {}
-    with exit_codes():
-        for assignment in assignments:
-            path, equals, value = assignment.partition("=")
-            if not equals or not path:
-                raise SpecError(f"--set {assignment}: must be KEY.PATH=VALUE, as in --set search.population=16")
-            overrides[path] = parse_value(value, f"--set {path}")
-    flags = {"budget.trials": trials, "seed": seed, "workers": workers}
-    return overrides | {path: value for path, value in flags.items() if value is not None}
+    for assignment in assignments:
+        path, equals, value = assignment.partition("=")
+        if not equals or not path:
+            raise SpecError(f"--set {assignment}: must be KEY.PATH=VALUE, as in --set search.population=16")
+        overrides[path] = parse_value(value, f"--set {path}")
+    return overrides
 
 
 def _load(problem: str, overrides: dict[str, Any], out: Path | None) -> Study:
