@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -132,16 +133,14 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-class exit_codes:  # noqa: N801  # reads as a statement: with exit_codes()
-    """Ends the program with one clear sentence where moonas knows what is wrong."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, MoonasError):
-            typer.echo(f"moonas: {error}", err=True)
-            raise typer.Exit(error.exit_code) from None
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """End the program with one clear sentence where moonas knows what is wrong."""
+    try:
+        yield
+    except MoonasError as error:
+        typer.echo(f"moonas: {error}", err=True)
+        raise typer.Exit(error.exit_code) from None
 
 
 if __name__ == "__main__":

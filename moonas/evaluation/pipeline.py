@@ -76,9 +76,13 @@ class Pipeline:
             if not evaluator.dear:
                 for _ in self._ask(executor, stage, batch):
                     pass
-        alive = [p for p in batch if not p.failure and not _broken(self.constraints, p.metrics)]
         dear = [stage for stage, evaluator in enumerate(self.evaluators) if evaluator.dear]
-        yield from (p.trial(self.constraints) for p in batch if p not in alive or not dear)
+        alive = []
+        for pending in batch:
+            if dear and not pending.failure and not _broken(self.constraints, pending.metrics):
+                alive.append(pending)
+            else:
+                yield pending.trial(self.constraints)
         for stage in dear:
             for pending in self._ask(executor, stage, sorted(alive, key=_work, reverse=True)):
                 if pending.failure or stage == dear[-1]:

@@ -66,11 +66,16 @@ def parse_document(text: str, source: str) -> Document:
         raise SpecError(_syntax_message(error, text, source)) from error
     except yaml.reader.ReaderError as error:
         raise SpecError(f"{source}: is not a text file: it holds the character #x{error.character:04x}") from error
+    except RecursionError as error:
+        raise SpecError(f"{source}: is nested too deeply to be read") from error
     if not isinstance(node, yaml.MappingNode):
         found = "nothing" if node is None else "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
         raise SpecError(f"{source}: must hold `key: value` pairs, holds {found}")
     document = Document(source, {})
-    document.tree = _construct(node, (), document, frozenset())
+    try:
+        document.tree = _construct(node, (), document, frozenset())
+    except RecursionError as error:
+        raise SpecError(f"{source}: is nested too deeply to be read") from error
     return document
 
 

@@ -90,7 +90,7 @@ class ProcessExecutor(Executor):
         """End all workers at once, whatever they are doing."""
         self._closing = True
         for slot in self._slots:
-            slot.kill()
+            slot.close()
         self._threads.shutdown(wait=wait, cancel_futures=True)
 
 
@@ -100,6 +100,7 @@ class _Slot:
     def __init__(self, start: Callable[..., None], arguments: tuple[Any, ...]):
         self._start, self._arguments = start, arguments
         self._pool: Any = None
+        self._closed = False
 
     def call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float) -> Any:
         """Run a call in the worker, started if there is none.
@@ -112,6 +113,9 @@ class _Slot:
         try:
             if self._pool is None:
                 self._pool = self._new_pool()
+            if self._closed:  # while the worker was starting
+                self.kill()
+                raise CancelledError
             future = self._pool.submit(fn, *args, **kwargs)
             return future.result(timeout=seconds)
         except TimeoutError:
@@ -131,8 +135,13 @@ class _Slot:
         pool.submit(_ready).result()  # so that starting up does not count as a candidate's time
         return pool
 
+    def close(self) -> None:
+        """End the worker process, for good."""
+        self._closed = True
+        self.kill()
+
     def kill(self) -> None:
-        """End the worker process."""
+        """End the worker process; the next call starts another."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, kill_workers=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +22,7 @@ from moonas.errors import RunFolderError
 from moonas.spec.load import to_yaml
 from moonas.spec.problem import ProblemSpec
 
-_LOCK, _HOLDER = ".lock", ".holder.json"
+_LOCK, _HOLDER, _DRAFTS = ".lock", ".holder.json", ".writing-"
 _EXTENSIBLE = ("budget", "workers", "name")
 """What may differ from run to run in one folder: it changes how far a search goes, not where."""
 
@@ -61,6 +62,8 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._refuse_foreign()
             self._take_lock()
+            for draft in self.path.glob(f"{_DRAFTS}*"):  # of a process that was killed while writing
+                shutil.rmtree(draft, ignore_errors=True)
 
     def describe(self, spec: ProblemSpec, *, begun: bool) -> None:
         """Write what the run is about: problem.yaml and, once, environment.json.
@@ -98,7 +101,7 @@ class RunFolder:
         target = self.path / name
         with (
             _plain_words(self.path),
-            tempfile.TemporaryDirectory(prefix=".writing-", dir=self.path) as scratch,
+            tempfile.TemporaryDirectory(prefix=_DRAFTS, dir=self.path) as scratch,
         ):
             draft = Path(scratch) / target.name
             writer(draft)
@@ -118,7 +121,7 @@ class RunFolder:
     def _refuse_foreign(self) -> None:
         """Keep out of folders that are not ours, so that no file of the user's is written over."""
         names = {child.name for child in self.path.iterdir()}
-        foreign = {name for name in names if name not in (_LOCK, _HOLDER) and not name.startswith(".writing-")}
+        foreign = {name for name in names if name not in (_LOCK, _HOLDER) and not name.startswith(_DRAFTS)}
         if foreign and not names & {"problem.yaml", "trials.sqlite"}:
             example = min(foreign)
             raise RunFolderError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +19,7 @@ from moonas.training.data_sets import Part
 from moonas.training.split import SearchData
 
 _EVALUATION_BATCH = 512
+_CALIBRATION_IMAGES = 1024
 
 
 class Trainer:
@@ -80,6 +82,7 @@ class Trainer:
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
+        recalibrate(module, images[torch.randperm(len(labels), generator=generator)[:_CALIBRATION_IMAGES]])
 
     def _optimizer(self, module: nn.Module, steps: int) -> tuple[torch.optim.Optimizer, Any]:
         parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
@@ -122,6 +125,31 @@ class Trainer:
         mean = images.mean(dim=(0, 2, 3), keepdim=True)
         deviation = images.std(dim=(0, 2, 3), keepdim=True)
         return mean.float(), deviation.clamp_min(1e-8).float()
+
+
+def recalibrate(module: nn.Module, images: torch.Tensor) -> None:
+    """Set the statistics of batch normalisation to those of `images` under the final weights.
+
+    Running averages lag behind the weights, and after a short training they still remember their initial values (Wu &
+    Johnson, 2021, arXiv:2105.07576).
+
+    Args:
+        module: with any batch normalisation layers, or none.
+        images: (n, channels, height, width).
+    """
+    norms = [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # plain averages over the batches
+    module.train()
+    with torch.no_grad():
+        for batch in torch.chunk(images, math.ceil(len(images) / _EVALUATION_BATCH)):  # of like size
+            module(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def subset(part: Part, samples: int | None) -> Part:

@@ -1,0 +1,99 @@
+"""What README shows, works: its modules are written out as they stand, and used."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import moonas
+from moonas.cli import app
+from moonas.testing import check_encoding
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+MODULES = {block.split("\n")[0].removeprefix("# "): block for block in BLOCKS if block.startswith("# my_")}
+
+PROBLEM = """
+encoding: tiny_cnn
+data: digits
+objectives: [{metric: accuracy}, {metric: params}]
+fidelity: {epochs: 1, samples: 200}
+search: {population: 4}
+budget: {trials: 8}
+workers: 1
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, text in MODULES.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "mine.yaml").write_text(PROBLEM)
+    return tmp_path
+
+
+def run(*settings: str) -> pd.DataFrame:
+    assignments = [part for setting in settings for part in ("--set", setting)]
+    command = [sys.executable, "-m", "moonas.run", "mine.yaml", "--out", "run", "--quiet", *assignments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return pd.read_csv("run/trials.csv")
+
+
+def test_readme_shows_a_module_for_each_kind_of_extension() -> None:
+    assert set(MODULES) == {"my_metrics.py", "my_spaces.py", "my_data.py", "my_search.py"}
+
+
+def test_an_objective_of_ones_own() -> None:
+    trials = run("objectives.1={metric: 'my_metrics:activation_mb', goal: minimize, at_most: 5.0, cost: cheap}")
+    assert (trials["activation_mb"] > 0).all()
+    assert trials["accuracy"].notna().all()
+
+
+def test_an_encoding_of_ones_own_keeps_the_laws_and_is_searched() -> None:
+    import my_spaces
+
+    check_encoding(my_spaces.Widths(), task=moonas.Task((1, 8, 8), 10))
+    trials = run("encoding=my_spaces:Widths")
+    assert sorted(trials["width"]) == [4, 8, 16, 32, 64]
+    assert trials.loc[trials["width"] == 64, "params"].item() == 64 * 64 + 64 + 64 * 10 + 10
+
+
+def test_a_data_set_of_ones_own_with_options() -> None:
+    trials = run("data={name: 'my_data:blobs', options: {count: 400}}")
+    assert trials["accuracy"].max() > 0.8
+
+
+def test_a_strategy_of_ones_own() -> None:
+    trials = run("search.strategy=my_search:Climb")
+    assert len(trials) == 8
+    assert trials["key"].is_unique
+
+
+def test_the_pymoo_example(here: Path) -> None:
+    (example,) = [block for block in BLOCKS if "as_pymoo" in block]
+    result = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert 8 <= len(pd.read_csv("runs/pymoo/trials.csv")) <= 24
+
+
+def test_the_problem_example_is_valid(here: Path) -> None:
+    (problem,) = [block for block in re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL) if "mine.yaml" in block]
+    (here / "example.yaml").write_text(problem)
+    spec = moonas.load(here / "example.yaml").spec
+    assert spec.data is not None
+    assert spec.data.path == str(here / "my.npz")
+
+
+def test_the_options_in_readme_are_the_options() -> None:
+    from typer.testing import CliRunner
+
+    help_text = CliRunner().invoke(app, ["run", "--help"]).output
+    usage = next(line for line in README.splitlines() if line.startswith("python -m moonas.run PROBLEM"))
+    for option in re.findall(r"--[a-z]+", usage):
+        assert option in help_text
