@@ -396,7 +396,7 @@ def test_a_check_repeats_with_its_seed_and_leaves_the_random_numbers_of_its_call
 
     def watched(self: Layers, task: Task) -> nn.Module:
         module = build(self, task)
-        weights.append(float(next(module.parameters()).sum()))
+        weights.append(float(next(module.parameters()).detach().sum()))
         return module
 
     monkeypatch.setattr(Layers, "build", watched)
