@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import numpy as np
 
-from moonas.architecture.architecture import Task, architecture_from_dict
+from moonas.architecture.architecture import Architecture, Task, architecture_from_dict
 from moonas.encoding.encoding import Encoding, Genotype
+from moonas.errors import one_line
 
 
 def check_encoding(
@@ -18,45 +24,98 @@ def check_encoding(
         samples: genotypes on which the laws are tried.
         builds: how many of them are also built, run forward and backward.
         task: what the built networks are for; images of (1, 28, 28) in 10 classes if not given.
-        seed: of the random genotypes.
+        seed: of everything random; the caller's random state stays as it is.
 
     Raises:
         AssertionError: naming the law and the genotype that breaks it.
     """
     names = [gene.name for gene in encoding.genes]
-    assert len(set(names)) == len(names), f"gene names repeat: {names}"
-    assert all(gene.choices for gene in encoding.genes), "a gene without choices"
+    _require(len(set(names)) == len(names), f"gene names repeat: {names}")
+    _require(all(gene.choices for gene in encoding.genes), "a gene without choices")
     random = np.random.default_rng(seed)
     genotypes = [encoding.sample(random) for _ in range(samples)]
     for genotype in genotypes:
-        _check_laws(encoding, genotype)
+        with _naming(genotype):
+            _check_laws(encoding, genotype, random)
     for genotype in genotypes[:builds]:
-        _check_build(encoding, genotype, task or Task((1, 28, 28), 10))
+        with _naming(genotype):
+            _check_build(encoding.decode(genotype), task or Task((1, 28, 28), 10), seed)
 
 
-def _check_laws(encoding: Encoding, genotype: Genotype) -> None:
-    architecture = encoding.decode(genotype)
+def _check_laws(encoding: Encoding, genotype: Genotype, random: np.random.Generator) -> None:
+    architecture = _call("decode", encoding.decode, genotype)
     again = encoding.decode(genotype)
-    assert (architecture, architecture.key) == (again, again.key), f"decode differs from call to call: {genotype}"
-    canonical = encoding.encode(architecture)
-    encoding.check(canonical)
-    assert encoding.decode(canonical) == architecture, f"decode(encode(a)) != a for genotype {genotype}"
-    assert encoding.decode(canonical).key == architecture.key, f"equal architectures, other keys: {genotype}"
-    read = architecture_from_dict(architecture.to_dict())
-    assert read == architecture, f"an architecture does not survive to_dict: {genotype}"
-    for i, active in enumerate(encoding.active(genotype)):
-        for choice in range(0 if active else len(encoding.genes[i].choices)):
-            other = (*genotype[:i], choice, *genotype[i + 1 :])
-            assert encoding.decode(other) == architecture, f"gene {encoding.genes[i].name} is not inactive: {genotype}"
+    _require((architecture, architecture.key) == (again, again.key), "decode differs from call to call")
+    canonical = _call("encode", encoding.encode, architecture)
+    _call("encode gives no genotype: check", encoding.check, canonical)
+    decoded = encoding.decode(canonical)
+    _require(decoded == architecture, "decode(encode(a)) != a")
+    _require(decoded.key == architecture.key, "equal architectures have different keys")
+    _require(encoding.encode(decoded) == canonical, "the canonical genotype differs from call to call")
+    _check_description(architecture)
+    for varied_genes, other in _variations(encoding, genotype, random):
+        varied = _call("decode", encoding.decode, other)
+        _require(varied == architecture, f"{varied_genes} is not inactive: {other} is another network")
+        _require(encoding.encode(varied) == canonical, f"the canonical genotype of {other} is another")
 
 
-def _check_build(encoding: Encoding, genotype: Genotype, task: Task) -> None:
+def _check_description(architecture: Architecture) -> None:
+    hash(architecture)
+    text = json.dumps(architecture.to_dict())
+    read = architecture_from_dict(json.loads(text))
+    _require(read == architecture, f"to_dict through JSON does not give the architecture back: {text}")
+    _require(read.key == architecture.key, f"to_dict through JSON gives another key: {text}")
+
+
+def _variations(encoding: Encoding, genotype: Genotype, random: np.random.Generator) -> Iterator[tuple[str, Genotype]]:
+    """Each choice of each inactive gene, then all inactive genes drawn anew at once; and what was varied."""
+    active = encoding.active(genotype)
+    _require(len(active) == len(genotype), f"active has {len(active)} values for {len(genotype)} genes")
+    for i in (i for i, matters in enumerate(active) if not matters):
+        for choice in range(len(encoding.genes[i].choices)):
+            yield f"gene {encoding.genes[i].name}", (*genotype[:i], choice, *genotype[i + 1 :])
+    drawn = encoding.sample(random)
+    mixed = zip(genotype, drawn, active, strict=True)
+    yield "some gene", tuple(own if matters else other for own, other, matters in mixed)
+
+
+def _check_build(architecture: Architecture, task: Task, seed: int) -> None:
     import torch
 
-    module = encoding.decode(genotype).build(task)
-    images = torch.randn(4, *task.input_shape, generator=torch.Generator().manual_seed(0))
-    logits = module(images)
-    assert logits.shape == (4, task.classes), f"{genotype} gives {tuple(logits.shape)}, not (4, {task.classes})"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = architecture.build(task)
+        logits = module(torch.randn(4, *task.input_shape))
+    expected = (4, task.classes)
+    _require(tuple(logits.shape) == expected, f"the network gives {tuple(logits.shape)}, not {expected}")
+    _require(logits.requires_grad, "the network's output has no gradient")
     logits.square().mean().backward()
-    gradients = [p.grad for p in module.parameters() if p.grad is not None]
-    assert all(torch.isfinite(gradient).all() for gradient in gradients), f"gradients are not finite: {genotype}"
+    gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
+    missing = [name for name, gradient in gradients.items() if gradient is None]
+    _require(not missing, f"parameters without a gradient: {', '.join(missing)}")
+    broken = [name for name, gradient in gradients.items() if gradient is not None and not gradient.isfinite().all()]
+    _require(not broken, f"gradients are not finite: {', '.join(broken)}")
+
+
+def _call(what: str, function: Callable[..., Any], argument: Any) -> Any:
+    try:
+        return function(argument)
+    except Exception as error:
+        raise AssertionError(f"{what} raises {one_line(error)}") from error
+
+
+def _require(condition: bool, law: str) -> None:
+    """Like `assert`, but also under `python -O`."""
+    if not condition:
+        raise AssertionError(law)
+
+
+@contextmanager
+def _naming(genotype: Genotype) -> Iterator[None]:
+    """Turn whatever goes wrong into an AssertionError that names the genotype."""
+    try:
+        yield
+    except AssertionError as error:
+        raise AssertionError(f"{error}, for genotype {genotype}") from error
+    except Exception as error:
+        raise AssertionError(f"{one_line(error)}, for genotype {genotype}") from error

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from moonas.errors import MoonasError
+from moonas.errors import MoonasError, one_line
 from moonas.registry import FAMILIES
 
 if TYPE_CHECKING:
@@ -67,11 +67,14 @@ def architecture_from_dict(description: Mapping[str, Any]) -> Architecture:
     """Read back what `Architecture.to_dict` wrote.
 
     Raises:
-        MoonasError: if it names no family.
+        MoonasError: if it names no family, or does not fit the one it names.
         UnknownNameError: if no such family is known.
     """
     fields = dict(description)
     if not isinstance(fields.get("family"), str):
         raise MoonasError("an architecture must say its family")
     family: type[Architecture] = FAMILIES.load(fields.pop("family"))
-    return family.from_dict(fields)
+    try:
+        return family.from_dict(fields)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MoonasError(f"not the description of a {description['family']}: {one_line(error)}") from error

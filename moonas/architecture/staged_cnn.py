@@ -8,18 +8,35 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from moonas.architecture.architecture import Architecture, Task
 from moonas.errors import EncodingError
+from moonas.spec.encoding import BLOCKS
 
 if TYPE_CHECKING:
     from torch import nn
 
 
+def _check_convolution(part: Any, fields: tuple[str, ...]) -> None:
+    """Refuse sizes that no convolution with same padding has."""
+    for field in fields:
+        value = getattr(part, field)
+        if not isinstance(value, int) or value < 1 or (field == "kernel" and value % 2 == 0):
+            kind = "an odd number" if field == "kernel" else "a whole number"
+            raise EncodingError(f"{field} must be {kind} of at least 1, is {value!r}")
+
+
 @dataclass(frozen=True)
 class Stem:
-    """The first convolution."""
+    """The first convolution.
+
+    Raises:
+        EncodingError: if no such convolution can be built.
+    """
 
     width: int
     kernel: int = 3
     stride: int = 1
+
+    def __post_init__(self) -> None:
+        _check_convolution(self, ("width", "kernel", "stride"))
 
 
 @dataclass(frozen=True)
@@ -29,6 +46,9 @@ class Stage:
     Attributes:
         block: `plain`, `residual`, `separable` or `inverted_residual`.
         expansion: of inverted residual blocks; always 1 for the others, which have none.
+
+    Raises:
+        EncodingError: if no such stage can be built.
     """
 
     block: str
@@ -37,6 +57,13 @@ class Stage:
     kernel: int
     stride: int
     expansion: int = 1
+
+    def __post_init__(self) -> None:
+        if self.block not in BLOCKS:
+            raise EncodingError(f"block must be one of {', '.join(BLOCKS)}, is {self.block!r}")
+        _check_convolution(self, ("depth", "width", "kernel", "stride", "expansion"))
+        if self.expansion != 1 and self.block != "inverted_residual":
+            raise EncodingError(f"expansion must be 1 for {self.block} blocks, is {self.expansion}")
 
 
 @dataclass(frozen=True)

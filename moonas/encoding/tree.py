@@ -21,9 +21,9 @@ def find_genes(tree: Any, path: tuple[str, ...] = ()) -> Iterator[Gene]:
 
 
 def _is_ordered(choices: tuple[Any, ...]) -> bool:
-    """Numbers in ascending order are neighbours; words, truth values and shuffled numbers are not."""
+    """Numbers that rise or fall are neighbours; words, truth values and shuffled numbers are not."""
     numeric = all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in choices)
-    return numeric and list(choices) == sorted(choices)
+    return numeric and list(choices) in (sorted(choices), sorted(choices, reverse=True))
 
 
 def fill(tree: Any, choices: Iterator[Any]) -> Any:

@@ -10,7 +10,7 @@ from moonas.encoding.encoding import Genotype
 from moonas.errors import one_line
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome
-from moonas.problem.objective import Constraint
+from moonas.problem.objective import Constraint, plain
 from moonas.problem.trial import Trial
 
 
@@ -49,7 +49,7 @@ class _Pending:
 def _broken(constraints: Sequence[Constraint], metrics: dict[str, float]) -> list[str]:
     """The constraints that measured metrics break, worded."""
     return [
-        f"breaks {constraint}: {metrics[constraint.metric]:.6g}"
+        f"breaks {constraint}: {plain(metrics[constraint.metric])}"
         for constraint in constraints
         if constraint.metric in metrics and constraint.violation(metrics[constraint.metric]) > 0
     ]

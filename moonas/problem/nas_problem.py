@@ -17,9 +17,9 @@ class NASProblem(Problem):  # type: ignore[misc]  # pymoo is untyped
     """Architecture search as a pymoo Problem on integer variables, one for each gene.
 
     `F` holds the objectives with signs flipped where the goal is to maximise. `G` holds the violation of each
-    constraint, and a last column that is 1 for what could not be evaluated and 0 otherwise; positive is infeasible.
+    constraint, and a last column that is 1 for what is unfit for a reason that no other tells; positive is infeasible.
     Where an objective has no value, as for a candidate that was never trained, `F` is infinite: pymoo ranks infeasible
-    solutions by `G` alone. Real-valued variables are rounded, so operators for real numbers work, too.
+    solutions by `G` alone. Real-valued variables are cut into choices, so operators for real numbers work, too.
     """
 
     def __init__(
@@ -45,8 +45,11 @@ class NASProblem(Problem):  # type: ignore[misc]  # pymoo is untyped
 
     def genotypes(self, x: Any) -> list[Genotype]:
         """Turn rows of variables, (solutions, genes), into genotypes."""
-        rounded = np.clip(np.rint(np.atleast_2d(np.asarray(x, dtype=float))), self.xl, self.xu)
-        return [tuple(int(index) for index in row) for row in rounded]
+        values = np.atleast_2d(np.asarray(x, dtype=float))
+        last = self.encoding.sizes - 1
+        # Each choice gets an equal share of the range of its variable; whole numbers stay as they are.
+        shares = np.floor(values * self.encoding.sizes / np.maximum(last, 1))
+        return [tuple(int(index) for index in row) for row in np.clip(shares, 0, last)]
 
     def _evaluate(self, x: Any, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         trials = self._evaluate_genotypes(self.genotypes(x))
@@ -57,4 +60,5 @@ class NASProblem(Problem):  # type: ignore[misc]  # pymoo is untyped
     def _violations(self, trial: Trial) -> list[float]:
         measured = trial.metrics
         broken = [c.violation(measured[c.metric]) if c.metric in measured else 0.0 for c in self.constraints]
-        return [*broken, float(trial.state == "failed")]
+        feasible = trial.state == "complete" or (trial.state == "infeasible" and any(broken))
+        return [*broken, float(not feasible)]

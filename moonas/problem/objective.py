@@ -56,10 +56,15 @@ class Constraint:
     def __str__(self) -> str:
         limits = []
         if self.at_least is not None:
-            limits.append(f">= {self.at_least:g}")
+            limits.append(f">= {plain(self.at_least)}")
         if self.at_most is not None:
-            limits.append(f"<= {self.at_most:g}")
+            limits.append(f"<= {plain(self.at_most)}")
         return f"{self.metric} {' and '.join(limits)}"
+
+
+def plain(value: float) -> str:
+    """A number in full, whole ones without a decimal point."""
+    return str(int(value)) if float(value).is_integer() else repr(value)
 
 
 def minimised(objectives: Sequence[Objective], metrics: Sequence[Mapping[str, float]]) -> Matrix:

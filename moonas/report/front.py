@@ -17,8 +17,8 @@ def pareto_front(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.Da
         trials: one row a trial, with `state`, `number` and a column for each objective, in natural values.
         objectives: what is optimised. Trials that are equal in all of them stay together.
     """
-    complete = trials[trials["state"] == "complete"]
     columns = [objective.metric for objective in objectives]
+    complete = trials[trials["state"] == "complete"].dropna(subset=columns)
     if complete.empty:
         return complete.reset_index(drop=True)
     goals = [objective.goal == "maximize" for objective in objectives]

@@ -65,11 +65,22 @@ def with_box(objectives: Sequence[Objective], first: pd.DataFrame) -> tuple[Obje
     return tuple(_completed(objective, first) for objective in objectives)
 
 
+def first_generation(trials: pd.DataFrame, population: int) -> pd.DataFrame:
+    """The trials of the first generation that has a complete one.
+
+    Args:
+        trials: one row a trial, in generations of `population` by their numbers.
+        population: size of a generation.
+    """
+    generation = trials["number"] // population
+    return trials[generation == generation[trials["state"] == "complete"].min()]
+
+
 def _completed(objective: Objective, first: pd.DataFrame) -> Objective:
     values = first.loc[first["state"] == "complete", objective.metric].to_numpy(dtype=float)
-    if not len(values):
-        values = np.zeros(1)
-    worst, best = (values.max(), values.min()) if objective.goal == "minimize" else (values.min(), values.max())
+    values = values[~np.isnan(values)]
+    low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
+    worst, best = (high, low) if objective.goal == "minimize" else (low, high)
     reference = float(worst) if objective.reference is None else objective.reference
     ideal = float(best) if objective.ideal is None else objective.ideal
     if (ideal - reference) * objective.sign >= 0:  # no room between them: open the box by one

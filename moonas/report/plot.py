@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from moonas.problem.objective import Objective
 from moonas.report.front import pareto_front
 from moonas.report.hypervolume import hypervolume_history
 
-_FRONT, _OTHERS, _INFEASIBLE = "#c2410c", "#94a3b8", "#cbd5e1"
+_FRONT, _OTHERS = "#c2410c", "#94a3b8"
 
 
 def plot_front(
@@ -32,6 +33,7 @@ def plot_front(
         title: above it all.
         notes: metric -> what its axis adds, as how a latency was measured.
     """
+    import matplotlib
     from matplotlib.figure import Figure
 
     others = list(objectives[1:])
@@ -42,33 +44,44 @@ def plot_front(
     front = pareto_front(trials, objectives)
     for axis, other in zip(axes, others, strict=False):
         _scatter(axis, trials, front, other, objectives[0], notes or {})
+    if others:
+        _count_states(axes[0], trials)
     _history(axes[-1], trials, objectives)
     metadata = {"Date": None} if path.suffix == ".svg" else {}
-    figure.savefig(path, dpi=130, metadata=metadata)
+    with matplotlib.rc_context({"svg.hashsalt": "moonas"}):  # the same trials, the same bytes
+        figure.savefig(path, dpi=130, metadata=metadata)
 
 
 def _scatter(
     axis: Any, trials: pd.DataFrame, front: pd.DataFrame, x: Objective, y: Objective, notes: dict[str, str]
 ) -> None:
-    for state, color, label in (
-        ("infeasible", _INFEASIBLE, "infeasible"),
-        ("complete", _OTHERS, "evaluated"),
-    ):
+    """One panel. A network of the front may look beaten in it: it is better in an objective of another panel."""
+    styles: dict[str, dict[str, Any]] = {"infeasible": {"marker": "x", "s": 16, "linewidths": 0.8}, "complete": {"s": 14, "linewidths": 0}}
+    for state, style in styles.items():
         rows = trials[trials["state"] == state].dropna(subset=[x.metric, y.metric])
         if len(rows):
-            axis.scatter(rows[x.metric], rows[y.metric], s=14, color=color, label=label, linewidths=0)
-    ordered = front.sort_values(x.metric)
-    axis.scatter(ordered[x.metric], ordered[y.metric], s=34, color=_FRONT, label="Pareto front", zorder=3)
+            axis.scatter(rows[x.metric], rows[y.metric], color=_OTHERS, label=state, **style)
+    if len(front):
+        axis.scatter(front[x.metric], front[y.metric], s=34, color=_FRONT, label="Pareto front", zorder=3)
+        axis.legend(frameon=False, fontsize=8)
+    else:
+        axis.text(0.5, 0.5, "no complete trials", transform=axis.transAxes, ha="center", color=_OTHERS)
     axis.set_xlabel(_label(x, notes, "←", "→"))
     axis.set_ylabel(_label(y, notes, "↓", "↑"))
     axis.grid(alpha=0.25)
-    axis.legend(frameon=False, fontsize=8)
     _point_to_better(axis, x, y)
+
+
+def _count_states(axis: Any, trials: pd.DataFrame) -> None:
+    """Say how many trials there are of each state: failed ones and untrained ones have no place in a panel."""
+    counts = trials["state"].value_counts()
+    text = ", ".join(f"{count} {state}" for state, count in counts.items())
+    axis.set_title(text, loc="right", fontsize=8, color="#64748b")
 
 
 def _label(objective: Objective, notes: dict[str, str], smaller: str, larger: str) -> str:
     arrow = smaller if objective.goal == "minimize" else larger
-    note = f"\n{notes[objective.metric]}" if objective.metric in notes else ""
+    note = f"\n{textwrap.fill(notes[objective.metric], 50)}" if objective.metric in notes else ""
     return f"{objective.metric}  ({arrow} better){note}"
 
 

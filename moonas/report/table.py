@@ -16,7 +16,9 @@ _ARROWS = {"maximize": "▲", "minimize": "▼"}
 
 def front_table(front: pd.DataFrame, objectives: Sequence[Objective], others: Sequence[str] = ()) -> Table:
     """Lay out a front: its networks by key, objectives with an arrow towards better, then other metrics."""
-    table = Table(title=f"Pareto front: {len(front)} networks", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=f"Pareto front: {len(front)} network{'s' * (len(front) != 1)}", title_justify="left", box=box.SIMPLE_HEAD
+    )
     table.add_column("key", no_wrap=True, min_width=max(map(len, front["key"]), default=3))
     for objective in objectives:
         table.add_column(f"{objective.metric} {_ARROWS[objective.goal]}", justify="right", style="bold", no_wrap=True)

@@ -19,7 +19,7 @@ from moonas.search.strategy import Strategy
 
 @dataclass(frozen=True)
 class _Member:
-    """A trial in the population: the smaller `violation`, then `rank`, then the larger `crowding`, the better."""
+    """A trial in the population: feasible before infeasible, then by violation, then rank, then crowding."""
 
     trial: Trial
     violation: float
@@ -27,8 +27,8 @@ class _Member:
     crowding: float
 
     @property
-    def order(self) -> tuple[float, int, float]:
-        return (self.violation, self.rank, -self.crowding)
+    def order(self) -> tuple[bool, float, int, float]:
+        return (self.trial.state == "infeasible", self.violation, self.rank, -self.crowding)
 
 
 class NSGA2(Strategy):
@@ -57,9 +57,11 @@ class NSGA2(Strategy):
         self.crossover = crossover
         self.mutation = mutation
         self._members: list[_Member] = []
+        self._told: dict[int, Trial] = {}  # since the last ask, by number
 
     def ask(self, count: int) -> list[Genotype]:
         """Breed `count` new genotypes; random ones until the first trials are told, or when breeding finds none."""
+        self._select()
         genotypes: list[Genotype] = []
         for _ in range(count):
             child = self.propose_new(self._breed) if self._members else None
@@ -70,20 +72,24 @@ class NSGA2(Strategy):
         return genotypes
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Let the best of the population and `trials` survive."""
-        known = {member.trial.number for member in self._members}
-        new = [trial for trial in trials if trial.state != "failed" and trial.number not in known]
-        self._members = self._survivors([*(member.trial for member in self._members), *new])
+        """Remember them; who survives is decided at the next ask, so that telling in parts is telling at once."""
+        self._told |= {trial.number: trial for trial in trials if trial.state != "failed"}
+
+    def _select(self) -> None:
+        """Let the best of the population and the newly told survive."""
+        if self._told:
+            everyone = {member.trial.number: member.trial for member in self._members} | self._told
+            self._members = self._survivors([everyone[number] for number in sorted(everyone)])
+            self._told.clear()
 
     def _survivors(self, trials: list[Trial]) -> list[_Member]:
         """Rank feasible trials by dominance and crowding, the others behind them by violation; keep the best."""
-        trials = sorted(trials, key=lambda trial: trial.number)  # whatever the order of telling
-        feasible = [trial for trial in trials if trial.state == "complete"]
-        members = self._ranked(feasible)
-        for trial in trials:
-            if trial.state == "infeasible":
-                violation = total_violation(self.constraints, trial.metrics)
-                members.append(_Member(trial, violation, rank=0, crowding=0.0))
+        members = self._ranked([trial for trial in trials if trial.state == "complete"])
+        members += [
+            _Member(trial, total_violation(self.constraints, trial.metrics), rank=0, crowding=0.0)
+            for trial in trials
+            if trial.state == "infeasible"
+        ]
         return sorted(members, key=lambda member: member.order)[: self.population]
 
     def _ranked(self, trials: list[Trial]) -> list[_Member]:
@@ -111,7 +117,7 @@ class NSGA2(Strategy):
         return best.trial.genotype
 
     def _mutate(self, genotype: Genotype) -> Genotype:
-        free = np.flatnonzero(np.array(self.encoding.active(genotype)) & (self.encoding.sizes > 1))
+        free = np.flatnonzero(np.array(self.encoding.active(genotype), dtype=bool) & (self.encoding.sizes > 1))
         if not len(free):
             return genotype
         rate = self.mutation if self.mutation is not None else 1 / len(free)

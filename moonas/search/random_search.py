@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from moonas.encoding.encoding import Genotype
 from moonas.problem.trial import Trial
@@ -14,8 +15,8 @@ class RandomSearch(Strategy):
 
     def ask(self, count: int) -> list[Genotype]:
         """Draw `count` new genotypes, fewer when the space is exhausted."""
-        drawn = (self.propose_random() for _ in range(count))
-        return [genotype for genotype in drawn if genotype is not None]
+        drawn = iter(self.propose_random, None)
+        return list(islice(drawn, count))
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Learn nothing."""

@@ -46,6 +46,7 @@ class Strategy(ABC):
         self.population = population
         self.random = np.random.default_rng(seed)
         self._proposed: set[Genotype] = set()
+        self._walk = np.ndindex(*encoding.sizes)
 
     @abstractmethod
     def ask(self, count: int) -> list[Genotype]:
@@ -75,7 +76,8 @@ class Strategy(ABC):
         return genotype
 
     def _first_missing(self) -> Genotype | None:
-        for index in np.ndindex(*self.encoding.sizes):
+        """The next genotype of a walk through the whole space that was not proposed before."""
+        for index in self._walk:
             genotype = self.encoding.canonical(tuple(int(i) for i in index))
             if genotype not in self._proposed:
                 self._proposed.add(genotype)

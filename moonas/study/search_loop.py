@@ -67,8 +67,8 @@ class SearchLoop:
                 told_before = len(self._told)
                 trials = self._session.evaluate(genotypes, told=self._tell)
                 barren = 0 if len(self._told) > told_before else barren + 1
+                self._score.open_box(trials)
                 if first:
-                    self._score.open_box(trials)
                     _refuse_all_failed(trials)
                     first = False
                 self._strategy.tell(trials)
@@ -138,10 +138,10 @@ class _Score:
         else:
             self._growing.add(values)
 
-    def open_box(self, first: Sequence[Trial]) -> None:
-        """Fix the box of the hypervolume by the first generation, if the problem does not fix it."""
-        if self._growing is None:
-            self._growing = Hypervolume(with_box(self.objectives, first_generation(first, self.objectives)))
+    def open_box(self, generation: Sequence[Trial]) -> None:
+        """Fix the box of the hypervolume by the first generation with a complete trial, if the problem does not."""
+        if self._growing is None and self._waiting:
+            self._growing = Hypervolume(with_box(self.objectives, _frame(generation, self.objectives)))
             for values in self._waiting:
                 self._growing.add(values)
             self._waiting.clear()
@@ -157,7 +157,7 @@ class _Score:
         return 0 if self._growing is None else self._growing.size
 
 
-def first_generation(trials: Sequence[Trial], objectives: Sequence[Objective]) -> pd.DataFrame:
+def _frame(trials: Sequence[Trial], objectives: Sequence[Objective]) -> pd.DataFrame:
     """The frame of some trials, as far as `with_box` wants it."""
     rows = [{"state": t.state, **{o.metric: t.metrics.get(o.metric) for o in objectives}} for t in trials]
     return pd.DataFrame(rows, columns=["state", *(objective.metric for objective in objectives)])

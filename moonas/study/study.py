@@ -16,7 +16,7 @@ from moonas.errors import UnknownNameError
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Trial
 from moonas.report.front import pareto_front
-from moonas.report.hypervolume import hypervolume_history, with_box
+from moonas.report.hypervolume import first_generation, hypervolume_history, with_box
 from moonas.report.plot import plot_front
 from moonas.search.strategy import Strategy
 from moonas.spec.load import load_problem
@@ -182,7 +182,7 @@ class Study:
             archive.close()
 
     def _boxed_objectives(self, trials: pd.DataFrame) -> tuple[Objective, ...]:
-        return with_box(self.objectives, trials[trials["number"] < self.spec.search.population])
+        return with_box(self.objectives, first_generation(trials, self.spec.search.population))
 
     def _write_results(self, archive: Archive) -> None:
         """Write trials.csv, pareto.csv and pareto.png.

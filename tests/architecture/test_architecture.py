@@ -1,0 +1,116 @@
+"""The identity of architectures: keys, equality, and the way through JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from moonas.architecture.architecture import Architecture, architecture_from_dict
+from moonas.architecture.staged_cnn import Stage, StagedCNN, Stem
+from moonas.errors import MoonasError, UnknownNameError
+
+NETWORK = StagedCNN(
+    stem=Stem(width=16),
+    stages=(
+        Stage(block="residual", depth=2, width=24, kernel=5, stride=2),
+        Stage(block="inverted_residual", depth=1, width=32, kernel=3, stride=2, expansion=4),
+    ),
+    head_width=64,
+)
+
+# The canonical text of NETWORK, written by hand: sorted keys, no blanks.
+TEXT = (
+    '{"family":"staged_cnn","head_width":64,"stages":['
+    '{"block":"residual","depth":2,"expansion":1,"kernel":5,"stride":2,"width":24},'
+    '{"block":"inverted_residual","depth":1,"expansion":4,"kernel":3,"stride":2,"width":32}],'
+    '"stem":{"kernel":3,"stride":1,"width":16}}'
+)
+# `printf %s "$TEXT" | sha256sum`, first 12 digits. Archives hold such keys: a change of it orphans every run folder.
+KEY = "staged_cnn-9e94417e5be4"
+
+
+def test_the_key_is_the_family_and_a_sha256_digest_of_the_content() -> None:
+    assert hashlib.sha256(TEXT.encode()).hexdigest()[:12] == KEY.removeprefix("staged_cnn-")
+    assert NETWORK.key == KEY
+
+
+def test_the_key_is_the_same_in_another_process_with_another_hash_seed() -> None:
+    code = (
+        "from moonas.architecture.staged_cnn import Stage, StagedCNN, Stem\n"
+        f"print({NETWORK!r}.key)\n"
+        "import sys; assert 'torch' not in sys.modules, 'a key costs no torch'"
+    )
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == KEY, done.stderr
+
+
+def test_an_architecture_survives_json() -> None:
+    read = architecture_from_dict(json.loads(json.dumps(NETWORK.to_dict())))
+    assert read == NETWORK
+    assert read.key == NETWORK.key
+    assert hash(read) == hash(NETWORK)
+
+
+def test_the_order_of_the_json_keys_does_not_matter() -> None:
+    shuffled = dict(reversed(NETWORK.to_dict().items()))
+    assert architecture_from_dict(shuffled).key == NETWORK.key
+
+
+def test_reading_leaves_the_description_as_it_was() -> None:
+    description = NETWORK.to_dict()
+    before = json.dumps(description)
+    architecture_from_dict(description)
+    assert json.dumps(description) == before
+
+
+def test_architectures_of_the_same_values_are_one() -> None:
+    twin = dataclasses.replace(NETWORK)
+    assert twin is not NETWORK
+    assert twin == NETWORK
+    assert {twin, NETWORK} == {NETWORK}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        dataclasses.replace(NETWORK, head_width=0),
+        dataclasses.replace(NETWORK, stem=Stem(width=16, kernel=5)),
+        dataclasses.replace(NETWORK, stem=Stem(width=16, stride=2)),
+        dataclasses.replace(NETWORK, stages=NETWORK.stages[:1]),
+        dataclasses.replace(NETWORK, stages=NETWORK.stages[::-1]),
+        dataclasses.replace(NETWORK, stages=(dataclasses.replace(NETWORK.stages[0], depth=1), NETWORK.stages[1])),
+        dataclasses.replace(NETWORK, stages=(NETWORK.stages[0], dataclasses.replace(NETWORK.stages[1], expansion=2))),
+    ],
+)
+def test_any_change_of_the_content_is_another_architecture_with_another_key(other: StagedCNN) -> None:
+    assert other != NETWORK
+    assert other.key != NETWORK.key
+
+
+def test_an_architecture_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        NETWORK.head_width = 0  # type: ignore[misc]
+
+
+def test_a_description_without_a_family_is_refused() -> None:
+    with pytest.raises(MoonasError, match="family"):
+        architecture_from_dict({"stem": {"width": 8}})
+
+
+def test_a_family_that_is_unknown_is_answered_by_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="staged_cnn"):
+        architecture_from_dict({"family": "staged_cn", "stem": {"width": 8}, "stages": [], "head_width": 0})
+
+
+def test_an_architecture_that_does_not_say_how_to_build_is_abstract() -> None:
+    with pytest.raises(TypeError):
+        Architecture()  # type: ignore[abstract]

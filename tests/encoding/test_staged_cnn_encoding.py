@@ -1,0 +1,307 @@
+"""The search space of staged CNNs: laws over every shipped file, and spaces small enough to be walked through."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moonas import content
+from moonas.architecture.architecture import Architecture, architecture_from_dict
+from moonas.architecture.staged_cnn import Stage, StagedCNN, Stem
+from moonas.encoding.encoding import Encoding, Genotype
+from moonas.encoding.staged_cnn import StagedCNNEncoding
+from moonas.errors import EncodingError
+from moonas.registry import ENCODINGS
+from moonas.spec.encoding import load_encoding
+
+SHIPPED_FOLDER = content.shipped_folder("encodings")
+SHIPPED = sorted(path.stem for path in SHIPPED_FOLDER.glob("*.yaml"))
+every_shipped = pytest.mark.parametrize("name", SHIPPED)
+
+
+@cache
+def shipped(name: str) -> Encoding:
+    spec = load_encoding(str(SHIPPED_FOLDER / f"{name}.yaml"))
+    encoding: Encoding = ENCODINGS.load(spec.family)(spec.tree())
+    return encoding
+
+
+def genotypes(encoding: Encoding) -> st.SearchStrategy[Genotype]:
+    return st.tuples(*(st.integers(0, len(gene.choices) - 1) for gene in encoding.genes))
+
+
+def all_genotypes(encoding: Encoding) -> list[Genotype]:
+    return list(itertools.product(*(range(len(gene.choices)) for gene in encoding.genes)))
+
+
+def test_encodings_are_shipped() -> None:
+    assert SHIPPED
+
+
+@every_shipped
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_decode_undoes_encode(name: str, data: st.DataObject) -> None:
+    encoding = shipped(name)
+    genotype = data.draw(genotypes(encoding))
+    architecture = encoding.decode(genotype)
+    assert encoding.decode(encoding.encode(architecture)) == architecture
+
+
+@every_shipped
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_the_canonical_genotype_is_its_own(name: str, data: st.DataObject) -> None:
+    encoding = shipped(name)
+    canonical = encoding.canonical(data.draw(genotypes(encoding)))
+    encoding.check(canonical)
+    assert encoding.canonical(canonical) == canonical
+
+
+@every_shipped
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_inactive_genes_change_nothing(name: str, data: st.DataObject) -> None:
+    encoding = shipped(name)
+    genotype, other = data.draw(genotypes(encoding)), data.draw(genotypes(encoding))
+    active = encoding.active(genotype)
+    varied = tuple(a if keep else b for a, b, keep in zip(genotype, other, active, strict=True))
+    assert encoding.decode(varied) == encoding.decode(genotype)
+    assert encoding.active(varied) == active
+    assert encoding.canonical(varied) == encoding.canonical(genotype)
+
+
+@every_shipped
+@settings(deadline=None, max_examples=30)
+@given(data=st.data())
+def test_active_genes_change_the_architecture_by_every_choice(name: str, data: st.DataObject) -> None:
+    """The shipped spaces have one optional stage at most, so no change of an active gene is undone by another slot."""
+    encoding = shipped(name)
+    genotype = data.draw(genotypes(encoding))
+    architecture = encoding.decode(genotype)
+    for i, active in enumerate(encoding.active(genotype)):
+        for choice in range(len(encoding.genes[i].choices)):
+            if active and choice != genotype[i]:
+                other = (*genotype[:i], choice, *genotype[i + 1 :])
+                assert encoding.decode(other) != architecture, encoding.genes[i].name
+
+
+@every_shipped
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_equal_keys_mean_equal_architectures_and_equal_canonical_genotypes(name: str, data: st.DataObject) -> None:
+    encoding = shipped(name)
+    one, two = data.draw(genotypes(encoding)), data.draw(genotypes(encoding))
+    a, b = encoding.decode(one), encoding.decode(two)
+    assert (a == b) == (a.key == b.key) == (encoding.canonical(one) == encoding.canonical(two))
+
+
+@every_shipped
+@settings(deadline=None, max_examples=30)
+@given(data=st.data())
+def test_decoded_architectures_survive_their_description(name: str, data: st.DataObject) -> None:
+    encoding = shipped(name)
+    architecture = encoding.decode(data.draw(genotypes(encoding)))
+    assert architecture_from_dict(architecture.to_dict()) == architecture
+
+
+@every_shipped
+def test_gene_names_are_columns_of_their_own(name: str) -> None:
+    names = [gene.name for gene in shipped(name).genes]
+    assert len(set(names)) == len(names)
+    assert not {"key", "number", "state", "seconds", "error"} & set(names)
+
+
+@every_shipped
+def test_the_comment_of_a_shipped_file_counts_its_genotypes_right(name: str) -> None:
+    """As in `..., 9.4 million genotypes.` or `..., 192 genotypes.`"""
+    said = re.search(r"([\d.,]+) (million )?genotypes", content.summary(SHIPPED_FOLDER / f"{name}.yaml"))
+    assert said is not None
+    count = math.prod(int(size) for size in shipped(name).sizes)
+    assert said[1] == (f"{count / 1e6:.1f}" if said[2] else f"{count:,}")
+
+
+# One space by hand, with its networks.
+
+BLOCKS = ("plain", "inverted_residual")
+
+
+def stage(**fields: Any) -> dict[str, Any]:
+    return {"block": "plain", "depth": 1, "width": 8, "kernel": 3, "stride": 2, "expansion": 4} | fields
+
+
+def space(*stages: dict[str, Any], stem: Any = 4, head: Any = 0) -> StagedCNNEncoding:
+    return StagedCNNEncoding(
+        {"stem": {"width": stem, "kernel": 3, "stride": 1}, "stages": list(stages), "head": {"width": head}}
+    )
+
+
+SMALL = space(
+    stage(stride=1),
+    stage(block=BLOCKS, depth=(0, 1), width=(8, 16), expansion=(2, 4)),
+    stem=(4, 8),
+    head=(0, 32),
+)
+# The genes: stem.width, stages.1.block, stages.1.depth, stages.1.width, stages.1.expansion, head.width
+
+
+def test_a_genotype_decodes_to_the_network_that_its_choices_say() -> None:
+    assert SMALL.decode((1, 1, 1, 0, 1, 1)) == StagedCNN(
+        Stem(8), (Stage("plain", 1, 8, 3, 1), Stage("inverted_residual", 1, 8, 3, 2, expansion=4)), 32
+    )
+
+
+def test_a_stage_of_depth_zero_is_left_out_and_its_other_genes_are_inactive() -> None:
+    assert SMALL.decode((0, 1, 0, 1, 1, 0)) == StagedCNN(Stem(4), (Stage("plain", 1, 8, 3, 1),), 0)
+    assert SMALL.active((0, 1, 0, 1, 1, 0)) == (True, False, True, False, False, True)
+
+
+def test_the_expansion_is_active_in_inverted_residual_blocks_only() -> None:
+    assert SMALL.active((0, 0, 1, 0, 0, 0)) == (True, True, True, True, False, True)
+    assert SMALL.active((0, 1, 1, 0, 0, 0)) == (True,) * 6
+    assert SMALL.decode((0, 0, 1, 0, 1, 0)).stages[1].expansion == 1
+
+
+def test_inactive_genes_take_their_first_choice_in_canonical_genotypes() -> None:
+    assert SMALL.canonical((1, 1, 0, 1, 1, 1)) == (1, 0, 0, 0, 0, 1)
+    assert SMALL.canonical((1, 0, 1, 1, 1, 1)) == (1, 0, 1, 1, 0, 1)
+    assert SMALL.canonical((1, 1, 1, 1, 1, 1)) == (1, 1, 1, 1, 1, 1)
+
+
+def test_the_first_choice_counts_where_zero_is_not_the_first_depth() -> None:
+    encoding = space(stage(depth=(2, 0, 1), width=(8, 16)))
+    assert encoding.canonical((1, 1)) == (1, 0)
+    assert encoding.decode((1, 1)).stages == ()
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        SMALL,
+        space(stage(depth=(0, 1)), stage(depth=(0, 1))),
+        space(stage(depth=(0, 1, 2), width=(8, 16)), stage(depth=(0, 1), width=(16, 24)), stage(depth=(1, 0))),
+        space(*(stage(block=BLOCKS, depth=(0, 1), expansion=(1, 2)) for _ in range(3))),
+        space(stage(depth=(0, 1), width=(8, 16)), stage(), stage(depth=(0, 1), width=(8, 16)), head=(0, 8)),
+        space(stage(depth=0), stage(depth=(0, 1), block=BLOCKS)),
+    ],
+    ids=["small", "two alike", "overlapping", "three alike", "fixed between optional", "never there"],
+)
+def test_in_small_spaces_networks_keys_and_canonical_genotypes_are_as_many(encoding: StagedCNNEncoding) -> None:
+    every = all_genotypes(encoding)
+    networks = {encoding.decode(genotype) for genotype in every}
+    canonical = {encoding.canonical(genotype) for genotype in every}
+    assert len({network.key for network in networks}) == len(networks) == len(canonical)
+    assert {encoding.decode(genotype) for genotype in canonical} == networks
+    assert all(encoding.canonical(genotype) == genotype for genotype in canonical)
+
+
+def test_the_number_of_networks_of_the_small_space_is_that_counted_by_hand() -> None:
+    # Two stems and two heads; the second stage absent, or plain of 2 widths, or inverted of 2 widths and 2 expansions.
+    assert len({SMALL.decode(genotype).key for genotype in all_genotypes(SMALL)}) == 2 * 2 * (1 + 2 + 2 * 2)
+
+
+def test_the_number_of_networks_of_tiny_cnn_is_that_counted_by_hand() -> None:
+    encoding = shipped("tiny_cnn")
+    # First stage: 2 blocks, 2 widths, 2 kernels. Second: absent, residual (3 widths), or inverted (3 times 2).
+    assert len({encoding.decode(genotype).key for genotype in all_genotypes(encoding)}) == 8 * (1 + 3 + 6)
+
+
+def test_of_two_slots_for_one_stage_the_earlier_is_canonical() -> None:
+    encoding = space(stage(depth=(0, 1)), stage(depth=(0, 1)))
+    assert encoding.decode((0, 1)) == encoding.decode((1, 0))
+    assert encoding.canonical((0, 1)) == (1, 0)
+
+
+def test_a_stage_moves_on_to_a_later_slot_where_the_next_stage_needs_the_earlier() -> None:
+    """The first slot could take the first stage, but then the second stage would find no place."""
+    encoding = space(
+        stage(depth=(0, 1), width=(8, 16)),
+        stage(depth=(0, 1), width=8),
+        stage(depth=(0, 1), width=16),
+    )
+    for genotype in all_genotypes(encoding):
+        assert encoding.decode(encoding.canonical(genotype)) == encoding.decode(genotype)
+    # 16 fits the first slot and the last, 8 the first two: 8 then 16 leaves out the middle one.
+    assert encoding.canonical((0, 0, 1, 1)) == (1, 0, 0, 1)
+    assert encoding.canonical((0, 0, 0, 1)) == (1, 1, 0, 0)
+
+
+def test_a_first_slot_taken_in_vain_is_given_back() -> None:
+    encoding = space(stage(depth=(0, 1), width=(8, 16)), stage(width=8), head=(0, 8))
+    # The one stage of width 8 fits the optional slot, but the second slot must be filled.
+    assert encoding.canonical((0, 1, 0)) == (0, 0, 0)
+
+
+BASE = StagedCNN(Stem(4), (Stage("plain", 1, 8, 3, 1), Stage("inverted_residual", 1, 16, 3, 2, expansion=2)))
+
+
+def test_a_network_of_the_space_is_encoded() -> None:
+    assert SMALL.encode(BASE) == (0, 1, 1, 1, 0, 0)
+
+
+def changed(i: int, **fields: Any) -> StagedCNN:
+    stages = list(BASE.stages)
+    stages[i] = replace(stages[i], **fields)
+    return replace(BASE, stages=tuple(stages))
+
+
+@pytest.mark.parametrize(
+    "outside",
+    [
+        replace(BASE, stem=Stem(5)),
+        replace(BASE, stem=Stem(4, kernel=5)),
+        replace(BASE, stem=Stem(4, stride=2)),
+        replace(BASE, head_width=64),
+        replace(BASE, stages=()),
+        replace(BASE, stages=BASE.stages[1:]),
+        replace(BASE, stages=BASE.stages[::-1]),
+        replace(BASE, stages=(*BASE.stages, BASE.stages[1])),
+        changed(0, block="residual"),
+        changed(0, width=16),
+        changed(0, depth=2),
+        changed(1, block="separable", expansion=1),
+        changed(1, depth=2),
+        changed(1, kernel=5),
+        changed(1, stride=1),
+        changed(1, expansion=3),
+    ],
+)
+def test_a_network_outside_of_the_space_is_refused(outside: StagedCNN) -> None:
+    with pytest.raises(EncodingError, match="outside"):
+        SMALL.encode(outside)
+
+
+@pytest.mark.parametrize("fields", [{"block": "plain", "expansion": 4}, {"depth": 0}])
+def test_what_encode_accepts_decodes_to_it(fields: dict[str, Any]) -> None:
+    """An unused expansion, a stage of no blocks: no genotype means these; to encode them would say that one does."""
+    try:
+        odd = changed(1, **fields)  # may be refused already here
+        genotype = SMALL.encode(odd)
+    except EncodingError:
+        return
+    assert SMALL.decode(genotype) == odd
+
+
+def test_a_network_of_another_family_is_refused() -> None:
+    class Other(Architecture):
+        family = "other"
+
+        def build(self, task: object) -> Any:
+            raise NotImplementedError
+
+    with pytest.raises(EncodingError, match="Other is not a staged CNN"):
+        SMALL.encode(Other())
+
+
+def test_optional_stages_stay_out_where_the_later_ones_must_be_filled() -> None:
+    encoding = space(*(stage(depth=(0, 1)) for _ in range(4)), *(stage(depth=1) for _ in range(3)))
+    assert encoding.canonical((0, 0, 0, 0)) == (0, 0, 0, 0)
+    assert encoding.canonical((0, 0, 1, 1)) == (1, 1, 0, 0)
