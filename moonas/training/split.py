@@ -63,6 +63,11 @@ def split_indices(data: DataSet, spec: DataSpec) -> tuple[Any, Any, Any]:
     everything = np.arange(len(data.main))
     rest, test = _stratified(everything, data, shares.test, spec.seed, "test")
     train, val = _stratified(rest, data, shares.val / (shares.train + shares.val), spec.seed, "val")
+    parts = {"train": train, "val": val} | ({"test": test} if data.test is None else {})
+    for name, indices in parts.items():
+        missing = np.setdiff1d(data.main.labels, data.main.labels[indices])
+        if len(missing):
+            raise _too_small(data, int(missing[0]), name)
     return train, val, test
 
 
@@ -77,9 +82,13 @@ def _stratified(indices: Any, data: DataSet, share: float, seed: int, part: str)
         kept, taken = train_test_split(indices, test_size=share, random_state=seed, stratify=labels)
     except ValueError as error:
         counts = np.bincount(labels, minlength=len(data.classes))
-        rarest = int(counts.argmin())
-        raise DataError(
-            f"data cannot be split: no {part} part of {share:.0%} holds every class; class {data.classes[rarest]} "
-            f"has {counts[rarest]} of {len(labels)} images"
-        ) from error
+        raise _too_small(data, int(counts.argmin()), part) from error
     return np.sort(kept), np.sort(taken)
+
+
+def _too_small(data: DataSet, label: int, part: str) -> DataError:
+    count = int((data.main.labels == label).sum())
+    return DataError(
+        f"data cannot be split: the {part} part would lack class {data.classes[label]}, which has {count} of "
+        f"{len(data.main)} images; give it more images or the part a larger share"
+    )

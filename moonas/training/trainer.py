@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from moonas.training.split import SearchData
 
 _EVALUATION_BATCH = 512
 _CALIBRATION_IMAGES = 1024
+_START = 1 / 25
+"""The first learning rate as a share of the peak."""
 
 
 class Trainer:
@@ -50,13 +52,20 @@ class Trainer:
         return module
 
     def accuracy(self, module: nn.Module) -> float:
-        """The share of validation images classified right, 0 to 1."""
+        """The share of validation images classified right, 0 to 1.
+
+        Raises:
+            CandidateError: if the module gives logits that are not finite.
+        """
         module.eval()
         images, labels = self.validation
         right = 0
         with torch.inference_mode():
             for batch, truth in zip(*(torch.split(part, _EVALUATION_BATCH) for part in (images, labels)), strict=True):
-                right += int((module(batch).argmax(dim=1) == truth).sum())
+                logits = module(batch)
+                if not torch.isfinite(logits).all():
+                    raise CandidateError("training diverged: the logits of validation images are not finite")
+                right += int((logits.argmax(dim=1) == truth).sum())
         return right / len(labels)
 
     @cached_property
@@ -96,13 +105,7 @@ class Trainer:
             momentum=self.recipe.momentum,
             nesterov=self.recipe.momentum > 0,
         )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            self.recipe.learning_rate,
-            total_steps=max(steps, 2),
-            pct_start=0.25,
-            cycle_momentum=False,
-        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(one_cycle, steps=steps))
         return optimizer, schedule
 
     @cached_property
@@ -112,7 +115,7 @@ class Trainer:
     def _prepare(self, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
         """Normalise by the training images' mean and deviation, resize, lay out for convolutions."""
         mean, deviation = self._statistics
-        images = torch.from_numpy(part.images).float().sub_(mean).div_(deviation)
+        images = (torch.from_numpy(part.images).float() - mean) / deviation
         side = self.fidelity.resolution
         if side is not None and images.shape[-2:] != (side, side):
             images = functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
@@ -120,11 +123,13 @@ class Trainer:
 
     @cached_property
     def _statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and deviation of each channel, both (1, channels, 1, 1)."""
+        """Mean and deviation of each channel, both (1, channels, 1, 1); a constant channel's deviation counts as 1."""
         images = torch.from_numpy(self.data.train.images).double()
         mean = images.mean(dim=(0, 2, 3), keepdim=True)
         deviation = images.std(dim=(0, 2, 3), keepdim=True)
-        return mean.float(), deviation.clamp_min(1e-8).float()
+        # A channel that never changes carries nothing; dividing by its noise would blow up what differs elsewhere.
+        constant = deviation <= 1e-6 * images.abs().amax(dim=(0, 2, 3), keepdim=True)
+        return mean.float(), deviation.masked_fill(constant, 1.0).float()
 
 
 def recalibrate(module: nn.Module, images: torch.Tensor) -> None:
@@ -152,12 +157,20 @@ def recalibrate(module: nn.Module, images: torch.Tensor) -> None:
         norm.momentum = momentum
 
 
+def one_cycle(step: int, *, steps: int) -> float:
+    """The learning rate of a step as a share of the peak: up in the first quarter, down to zero, both as cosines."""
+    peak = 0.25 * steps
+    if step < peak:
+        return _START + (1 - _START) * (1 - math.cos(math.pi * step / peak)) / 2
+    return (1 + math.cos(math.pi * min(step - peak, steps - peak) / (steps - peak))) / 2
+
+
 def subset(part: Part, samples: int | None) -> Part:
-    """The first `samples` images of a part dealt out class by class in turn, so that every class has its share."""
+    """A stratified part of `samples` images: each class has its share, to within one image."""
     if samples is None or samples >= len(part):
         return part
-    turn = np.zeros(len(part), dtype=np.int64)
+    place = np.zeros(len(part))  # within its class, from 0 to 1
     for label in np.unique(part.labels):
-        mine = part.labels == label
-        turn[mine] = np.arange(mine.sum())
-    return part.take(np.sort(np.argsort(turn, kind="stable")[:samples]))
+        mine = np.flatnonzero(part.labels == label)
+        place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+    return part.take(np.sort(np.argsort(place, kind="stable")[:samples]))

@@ -1,0 +1,124 @@
+"""Where data come from: built in, a NumPy archive, IDX files, folders of images. Each gives raw arrays."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from moonas.errors import DataError, one_line
+
+Array = np.ndarray[Any, Any]
+
+
+def digits() -> tuple[Array, Array]:
+    """Scikit-learn's 1,797 handwritten digits of (1, 8, 8), from the UCI repository."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return bunch.images.astype(np.float32), bunch.target
+
+
+def npz(path: Path) -> dict[str, Array]:
+    """A NumPy archive with x_train, y_train and, if it has a test part, x_test, y_test."""
+    if not path.is_file():
+        raise DataError(f"data {path}: no such file")
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"data {path}: is not a .npz archive")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"data {path}: is not a .npz archive of plain arrays: {one_line(error)}") from error
+
+
+def idx(path: Path) -> dict[str, Array]:
+    """A folder of IDX files, gzipped or not, named as MNIST's: train-images-idx3-ubyte and so on."""
+    names = {
+        "x_train": "train-images-idx3-ubyte",
+        "y_train": "train-labels-idx1-ubyte",
+        "x_test": "t10k-images-idx3-ubyte",
+        "y_test": "t10k-labels-idx1-ubyte",
+    }
+    arrays = {}
+    for key, name in names.items():
+        found = [file for file in (path / name, path / f"{name}.gz") if file.is_file()]
+        if found:
+            arrays[key] = _read_idx(found[0])
+        elif key in ("x_train", "y_train"):
+            raise DataError(f"data {path}: has no file {name} or {name}.gz")
+    return arrays
+
+
+def _read_idx(path: Path) -> Array:
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"data {path}: cannot be read: {one_line(error)}") from error
+    if content[:3] != b"\0\0\x08" or len(content) < 4:
+        raise DataError(f"data {path}: is not an IDX file of bytes")
+    start = 4 + 4 * content[3]
+    if len(content) < start:
+        raise DataError(f"data {path}: is cut short within its header")
+    shape = np.frombuffer(content[4:start], dtype=">u4").tolist()
+    promised, found = math.prod(shape), len(content) - start
+    if promised != found:
+        raise DataError(f"data {path}: its header promises {promised} bytes of {shape}, {found} follow")
+    return np.frombuffer(content[start:], dtype=np.uint8).reshape(shape).copy()
+
+
+def folder(path: Path) -> dict[str, Array]:
+    """A folder of images, a sub-folder for each class; or `train` and `test` folders of such.
+
+    All images must have one size. The first one decides whether all are read as grey (8 bits, or deeper) or colour.
+    """
+    if not path.is_dir():
+        raise DataError(f"data {path}: no such folder")
+    if not (path / "train").is_dir():
+        return _read_classes(path, "train", _Images())
+    reader = _Images()
+    parts = _read_classes(path / "train", "train", reader)
+    return parts | _read_classes(path / "test", "test", reader) if (path / "test").is_dir() else parts
+
+
+def _read_classes(path: Path, part: str, reader: _Images) -> dict[str, Array]:
+    folders = sorted(child for child in path.iterdir() if child.is_dir())
+    files = [file for child in folders for file in sorted(child.iterdir()) if file.suffix.lower() in _SUFFIXES]
+    if not files:
+        raise DataError(f"data {path}: has no images in sub-folders named after classes")
+    images = np.stack([reader.read(file) for file in files])
+    return {f"x_{part}": images, f"y_{part}": np.array([file.parent.name for file in files])}
+
+
+class _Images:
+    """Reads images, all in the way of the first."""
+
+    def __init__(self) -> None:
+        self._mode = ""
+        self._shape: tuple[int, ...] = ()
+
+    def read(self, file: Path) -> Array:
+        """Return (height, width) of grey or (height, width, 3) of colour."""
+        from PIL import Image, UnidentifiedImageError
+
+        try:
+            with Image.open(file) as image:
+                self._mode = self._mode or _MODES.get(image.mode, "RGB")
+                deep = self._mode == "F" and image.mode != "F"
+                pixels = np.asarray(image, dtype=np.float32) if deep else np.asarray(image.convert(self._mode))
+        except (UnidentifiedImageError, OSError, ValueError) as error:
+            raise DataError(f"data {file}: is not an image that can be read") from error
+        self._shape = self._shape or pixels.shape
+        if pixels.shape != self._shape:
+            raise DataError(f"data {file}: is of {pixels.shape[:2]} pixels, images before it are of {self._shape[:2]}")
+        return pixels
+
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+_MODES = {"1": "L", "L": "L", "I": "F", "I;16": "F", "I;16B": "F", "F": "F"}
+"""Pillow's mode of the first image -> the mode in which all are read; colour for the rest."""
