@@ -77,6 +77,7 @@ def trace(module: nn.Module, input_shape: Sequence[int], *, batch: int = 1) -> t
         batch: inputs of the pass.
     """
     twin = copy.deepcopy(module).to("meta").eval()
+    images = torch.empty(batch, *input_shape, device="meta")
     with torch.no_grad(), _Recorder() as recorder:
-        twin(torch.empty(batch, *input_shape, device="meta"))
+        twin(images)
     return tuple(recorder.operations)

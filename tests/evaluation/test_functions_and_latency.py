@@ -1,0 +1,118 @@
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import moonas
+from moonas.architecture.staged_cnn import StagedCNN, Stem
+from moonas.evaluation.evaluator import Candidate, Failure
+from moonas.evaluation.function import EvaluationContext, FunctionCaller, FunctionEvaluator
+from moonas.evaluation.latency import LatencyEvaluator
+from moonas.evaluation.training import TrainingEvaluator
+from moonas.hardware.trace import trace
+
+TASK = moonas.Task((1, 8, 8), 10)
+CANDIDATE = Candidate(StagedCNN(Stem(4), ()), seed=11)
+
+
+def caller(**functions: Any) -> FunctionCaller:
+    return FunctionCaller(functions, TASK, device="the device", tracer=trace)
+
+
+def test_a_function_gets_the_module_and_its_context() -> None:
+    seen: dict[str, Any] = {}
+
+    def metric(module: nn.Module, context: EvaluationContext) -> float:
+        seen.update(module=module, context=context, training=module.training)
+        return len(context.operations)
+
+    (outcome,) = FunctionEvaluator(caller(metric=metric), dear=False).evaluate([CANDIDATE])
+    context = seen["context"]
+    assert (context.architecture, context.task, context.device, context.seed) == (
+        CANDIDATE.architecture,
+        TASK,
+        "the device",
+        11,
+    )
+    assert context.validation is None
+    assert not seen["training"]
+    assert outcome == {"metric": len(context.operations)}
+    assert "convolution" in {operation.kind for operation in context.operations}
+
+
+def test_the_weights_a_function_sees_depend_on_the_seed_alone() -> None:
+    def weight(module: nn.Module, context: EvaluationContext) -> float:
+        return float(next(module.parameters()).detach().sum() + torch.rand(1))
+
+    evaluator = FunctionEvaluator(caller(weight=weight), dear=False)
+    state = torch.get_rng_state()
+    first, again = evaluator.evaluate([CANDIDATE, CANDIDATE])
+    (other,) = evaluator.evaluate([Candidate(CANDIDATE.architecture, seed=12)])
+    assert first == again != other
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_function_that_raises_fails_its_candidate() -> None:
+    def broken(module: nn.Module, context: EvaluationContext) -> float:
+        return 1 / 0
+
+    (outcome,) = FunctionEvaluator(caller(broken=broken), dear=False).evaluate([CANDIDATE])
+    assert outcome == Failure("ZeroDivisionError: division by zero")
+
+
+class FakeTrainer:
+    """Trains nothing; accuracy and module depend on the seed."""
+
+    seeds = 2
+    validation = (torch.zeros(3, 1, 8, 8), torch.zeros(3, dtype=torch.long))
+
+    def fit(self, architecture: Any, task: Any, *, seed: int) -> nn.Module:
+        module: nn.Module = architecture.build(task)
+        module.seed = seed  # type: ignore[assignment]
+        return module
+
+    def accuracy(self, module: Any) -> float:
+        return 0.5 if module.seed == 11 else 0.7
+
+
+def test_accuracy_and_dear_functions_are_means_over_the_seeds() -> None:
+    def shown(module: Any, context: EvaluationContext) -> float:
+        assert context.validation is FakeTrainer.validation
+        return float(module.seed)
+
+    (outcome,) = TrainingEvaluator(TASK, FakeTrainer(), caller(shown=shown)).evaluate([CANDIDATE])
+    assert outcome == {"accuracy": pytest.approx(0.6), "shown": 11.5}
+
+
+def test_of_a_timed_batch_only_the_broken_network_fails_and_the_order_stays() -> None:
+    widths = [4, 8, 12, 16]
+
+    def prepare(module: nn.Module, input_shape: Sequence[int]) -> Any:
+        width = next(module.parameters()).shape[0]
+        if width == 8:
+            raise RuntimeError("cannot be exported")
+
+        def infer() -> int:
+            if width == 12:
+                raise RuntimeError("cannot be run")
+            return width
+
+        return infer
+
+    def measure(inferences: Sequence[Any]) -> list[Any]:
+        return [SimpleNamespace(best=float(f()), median=2.0, p90=3.0, uncertainty=0.1) for f in inferences]
+
+    candidates = [Candidate(StagedCNN(Stem(width), ()), seed=0) for width in widths]
+    outcomes = LatencyEvaluator(("latency_ms",), TASK, prepare, measure).evaluate(candidates)
+    assert outcomes[0] == {
+        "latency_ms": 4.0,
+        "latency_median_ms": 2.0,
+        "latency_p90_ms": 3.0,
+        "latency_uncertainty": 0.1,
+    }
+    assert outcomes[1] == Failure("RuntimeError: cannot be exported")
+    assert outcomes[2] == Failure("RuntimeError: cannot be run")
+    assert outcomes[3]["latency_ms"] == 16.0  # type: ignore[index]
