@@ -119,10 +119,10 @@ ENCODINGS = Registry("encoding", {"staged_cnn": "moonas.encoding.staged_cnn:Stag
 DATA_SETS = Registry(
     "data set",
     {
-        "digits": "moonas.training.data_sets:digits",
-        "npz": "moonas.training.data_sets:npz",
-        "idx": "moonas.training.data_sets:idx",
-        "folder": "moonas.training.data_sets:folder",
+        "digits": "moonas.training.readers:digits",
+        "npz": "moonas.training.readers:npz",
+        "idx": "moonas.training.readers:idx",
+        "folder": "moonas.training.readers:folder",
     },
     "moonas.data_sets",
 )
