@@ -49,9 +49,9 @@ def measure(inferences: Sequence[Inference], device: DeviceProfile, *, seed: int
     """
     clock = _time_cuda if device.processor == "cuda" else _time_cpu
     random = np.random.default_rng(seed)
-    calls = [_calls_in_a_round(inference, device, clock) for inference in inferences]
     rounds: list[list[list[float]]] = [[] for _ in inferences]
     with _undisturbed(device.threads):
+        calls = [_calls_in_a_round(inference, device, clock) for inference in inferences]
         for _ in range(device.rounds):
             for i in random.permutation(len(inferences)):
                 rounds[i].append(clock(inferences[i], calls[i]))

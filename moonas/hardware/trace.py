@@ -20,7 +20,7 @@ class Operation:
 
     Attributes:
         kind: the name of the ATen operator, as `convolution`, `addmm`, `relu_`.
-        input_shape: of its first tensor, batch included; () if it takes none.
+        input_shape: of its first tensor, batch included.
         output_shape: of its first result, batch included.
         multiply_adds: of convolutions and matrix products; 0 for the rest.
         bytes: moved at least: all tensors read, weights included, and written.
@@ -41,13 +41,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         inputs, outputs = _tensors(args), _tensors((result,))
-        if outputs and not func.is_view:
+        if inputs and outputs and not func.is_view:  # what only allocates is no operation
             count = flop_registry.get(func.overloadpacket)
             flops = count(*args, **(kwargs or {}), out_val=result) if count else 0
             self.operations.append(
                 Operation(
                     kind=func.overloadpacket.__name__,
-                    input_shape=tuple(inputs[0].shape) if inputs else (),
+                    input_shape=tuple(inputs[0].shape),
                     output_shape=tuple(outputs[0].shape),
                     multiply_adds=flops // 2,  # PyTorch counts a multiply-add as two
                     bytes=sum(math.prod(t.shape) * t.element_size() for t in (*inputs, *outputs)),

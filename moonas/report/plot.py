@@ -56,7 +56,10 @@ def _scatter(
     axis: Any, trials: pd.DataFrame, front: pd.DataFrame, x: Objective, y: Objective, notes: dict[str, str]
 ) -> None:
     """One panel. A network of the front may look beaten in it: it is better in an objective of another panel."""
-    styles: dict[str, dict[str, Any]] = {"infeasible": {"marker": "x", "s": 16, "linewidths": 0.8}, "complete": {"s": 14, "linewidths": 0}}
+    styles: dict[str, dict[str, Any]] = {
+        "infeasible": {"marker": "x", "s": 16, "linewidths": 0.8},
+        "complete": {"s": 14, "linewidths": 0},
+    }
     for state, style in styles.items():
         rows = trials[trials["state"] == state].dropna(subset=[x.metric, y.metric])
         if len(rows):

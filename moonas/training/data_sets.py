@@ -139,7 +139,8 @@ def _images(x: Any, where: str) -> Array:
         images = images.transpose(0, 3, 1, 2)
     if not images.size:
         raise DataError(f"{where}: holds no pixels: images are {images.shape}")
-    images = np.ascontiguousarray(images) if images.dtype == np.uint8 else images.astype(np.float32)
+    with np.errstate(over="ignore"):  # what 32 bits cannot hold becomes infinite, and is refused below
+        images = np.ascontiguousarray(images) if images.dtype == np.uint8 else images.astype(np.float32)
     broken = int((~np.isfinite(images)).reshape(len(images), -1).any(axis=1).sum())
     if broken:
         raise DataError(f"{where}: {broken} of {len(images)} images hold NaN or infinite values")
@@ -148,9 +149,12 @@ def _images(x: Any, where: str) -> Array:
 
 def _labels(y: Any, where: str) -> Array:
     """Bring labels of any kind that can be compared into (n,)."""
-    labels = np.asarray(y).reshape(-1)
+    try:
+        labels = np.asarray(y).reshape(-1)
+    except ValueError as error:
+        raise DataError(f"{where}: labels must be one value for each image") from error
     if labels.dtype.kind == "O":
-        missing = sum(label is None for label in labels)
+        missing = sum(label is None or label != label for label in labels)
         if missing:
             raise DataError(f"{where}: {missing} of {len(labels)} labels are missing")
         labels = labels.astype(str)

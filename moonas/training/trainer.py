@@ -169,8 +169,9 @@ def subset(part: Part, samples: int | None) -> Part:
     """A stratified part of `samples` images: each class has its share, to within one image."""
     if samples is None or samples >= len(part):
         return part
-    place = np.zeros(len(part))  # within its class, from 0 to 1
-    for label in np.unique(part.labels):
-        mine = np.flatnonzero(part.labels == label)
-        place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
-    return part.take(np.sort(np.argsort(place, kind="stable")[:samples]))
+    counts = np.bincount(part.labels)
+    due = counts * samples / len(part)
+    shares = np.floor(due).astype(np.int64)
+    shares[np.argsort(shares - due, kind="stable")[: samples - shares.sum()]] += 1  # the largest remainders
+    taken = [np.flatnonzero(part.labels == label)[:share] for label, share in enumerate(shares)]
+    return part.take(np.sort(np.concatenate(taken)))

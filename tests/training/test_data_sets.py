@@ -527,6 +527,15 @@ def test_missing_labels_are_refused() -> None:
     refusal(lambda: assemble((X[:3], np.array(["a", "b", None], dtype=object)), "data D"))
 
 
+def test_missing_labels_in_a_column_of_words_are_refused() -> None:
+    # As pandas marks them: NumPy would make a class called nan.
+    refusal(lambda: assemble((X[:3], np.array(["a", "b", np.nan], dtype=object)), "data D"))
+
+
+def test_labels_that_are_lists_of_different_lengths_are_refused() -> None:
+    refusal(lambda: assemble((X[:2], [[1], [2, 3]]), "data D"))
+
+
 # --- images
 
 
@@ -585,6 +594,10 @@ def test_images_with_values_that_are_not_finite_are_counted(value: float) -> Non
     images = X.astype(float)
     images[3, 0, 0] = images[3, 1, 1] = images[8, 2, 2] = value
     assert "2 of 20" in refusal(lambda: assemble((images, Y), "data D"))
+
+
+def test_values_too_large_for_single_precision_are_refused() -> None:
+    assert "20 of 20" in refusal(lambda: assemble((np.full((20, 2, 2), 1e300), Y), "data D"))
 
 
 def test_test_images_with_values_that_are_not_finite_are_refused() -> None:

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fvcore.nn import FlopCountAnalysis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from moonas.architecture.architecture import Task
+from moonas.content import shipped_folder
+from moonas.encoding.encoding import Encoding
+from moonas.hardware.trace import Operation, trace
+from moonas.registry import ENCODINGS
+from moonas.spec.encoding import load_encoding
+
+SHIPPED = sorted(path.stem for path in shipped_folder("encodings").glob("*.yaml"))
+FLOAT = 4
+
+
+def shipped(name: str) -> Encoding:
+    spec = load_encoding(name)
+    encoding: Encoding = ENCODINGS.load(spec.family)(spec.tree())
+    return encoding
+
+
+def random_module(name: str, seed: int, task: Task) -> nn.Module:
+    encoding = shipped(name)
+    return encoding.decode(encoding.sample(np.random.default_rng(seed))).build(task)
+
+
+def fvcore_multiply_adds(module: nn.Module, input_shape: tuple[int, ...]) -> int:
+    """Convolutions and matrix products alone."""
+    analysis: Any = FlopCountAnalysis(module, torch.zeros(1, *input_shape))
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    counts = analysis.by_operator()
+    return int(counts["conv"] + counts["linear"])
+
+
+def only(module: nn.Module, *input_shape: int, batch: int = 1) -> Operation:
+    (operation,) = trace(module, input_shape, batch=batch)
+    return operation
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@settings(deadline=None, max_examples=8)
+@given(seed=st.integers(0, 10_000), side=st.sampled_from([8, 12, 28, 32]), channels=st.sampled_from([1, 3]))
+def test_multiply_adds_are_those_of_fvcore(name: str, seed: int, side: int, channels: int) -> None:
+    task = Task((channels, side, side), 10)
+    module = random_module(name, seed, task).eval()
+    operations = trace(module, task.input_shape)
+    assert sum(operation.multiply_adds for operation in operations) == fvcore_multiply_adds(module, task.input_shape)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_tracing_leaves_a_module_as_it_was(training: bool) -> None:
+    module = random_module("small_cnn", 3, Task((3, 16, 16), 10)).train(training)
+    modes = [part.training for part in module.modules()]
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    trace(module, (3, 16, 16))
+    after = module.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert all(tensor.device.type == "cpu" for tensor in after.values())
+    assert [part.training for part in module.modules()] == modes
+
+
+def test_a_convolution_counted_by_hand() -> None:
+    # 8x8 -> 4x4; each output is a sum over 3 channels of 3x3 pixels.
+    operation = only(nn.Conv2d(3, 5, 3, stride=2, padding=1), 3, 8, 8)
+    assert operation.kind == "convolution"
+    assert operation.input_shape == (1, 3, 8, 8)
+    assert operation.output_shape == (1, 5, 4, 4)
+    assert operation.multiply_adds == 5 * 4 * 4 * (3 * 3 * 3)
+    assert operation.bytes == FLOAT * (3 * 8 * 8 + 5 * 3 * 3 * 3 + 5 + 5 * 4 * 4)
+
+
+def test_a_depthwise_convolution_counted_by_hand() -> None:
+    operation = only(nn.Conv2d(6, 6, 5, padding=2, groups=6, bias=False), 6, 7, 9)
+    assert operation.multiply_adds == 6 * 7 * 9 * 5 * 5
+    assert operation.bytes == FLOAT * (6 * 7 * 9 * 2 + 6 * 5 * 5)
+
+
+def test_a_linear_layer_counted_by_hand() -> None:
+    operation = only(nn.Linear(7, 5), 7)
+    assert operation.multiply_adds == 7 * 5
+    assert operation.output_shape == (1, 5)
+    assert operation.bytes == FLOAT * (7 + 7 * 5 + 5 + 5)
+
+
+class Product(nn.Module):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return torch.bmm(inputs, inputs.transpose(1, 2))
+
+
+def test_a_product_of_matrices_counted_by_hand() -> None:
+    assert sum(operation.multiply_adds for operation in trace(Product(), (4, 6))) == 4 * 6 * 4
+
+
+def test_batch_normalisation_reads_its_input_and_four_vectors_and_writes_its_output() -> None:
+    operation = only(nn.BatchNorm2d(6), 6, 5, 5)
+    assert operation.multiply_adds == 0
+    assert operation.bytes == FLOAT * (2 * 6 * 5 * 5 + 4 * 6)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_an_activation_reads_and_writes_once(inplace: bool) -> None:
+    operation = only(nn.ReLU(inplace=inplace), 6, 5, 5)
+    assert operation.kind.startswith("relu")
+    assert operation.multiply_adds == 0
+    assert operation.bytes == FLOAT * 2 * 6 * 5 * 5
+
+
+class Cat(nn.Module):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return torch.cat([inputs, inputs, inputs], dim=1)
+
+
+def test_tensors_in_lists_are_read_too() -> None:
+    operation = only(Cat(), 2, 5)
+    assert operation.output_shape == (1, 6, 5)
+    assert operation.bytes == FLOAT * (3 * 10 + 30)
+
+
+def test_views_are_no_operations() -> None:
+    assert trace(nn.Flatten(), (2, 5, 5)) == ()
+
+
+def test_the_operations_are_those_of_the_network_in_order() -> None:
+    module = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    )
+    kinds = [operation.kind for operation in trace(module, (1, 8, 8))]
+    assert len(kinds) == 5
+    assert kinds[0] == "convolution"
+    assert "norm" in kinds[1]
+    assert kinds[2] == "relu"
+    assert kinds[4] == "addmm"
+
+
+@pytest.mark.parametrize("batch", [1, 2, 16])
+def test_a_batch_multiplies_the_work_and_not_the_weights(batch: int) -> None:
+    module = nn.Conv2d(3, 5, 3, padding=1, bias=False)
+    operation = only(module, 3, 8, 8, batch=batch)
+    assert operation.input_shape == (batch, 3, 8, 8)
+    assert operation.output_shape == (batch, 5, 8, 8)
+    assert operation.multiply_adds == batch * 5 * 8 * 8 * 27
+    weights = FLOAT * 5 * 3 * 3 * 3
+    assert operation.bytes == weights + batch * FLOAT * (3 * 8 * 8 + 5 * 8 * 8)
+
+
+def test_element_sizes_follow_the_kind_of_number() -> None:
+    class Half(nn.Module):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return inputs.half() + 1
+
+    operations = trace(Half(), (10,))
+    assert [operation.bytes for operation in operations] == [10 * 4 + 10 * 2, 2 * 10 * 2]
+
+
+def test_nothing_is_computed() -> None:
+    # Weights of a hundred thousand million parameters' worth of work: hours on a processor.
+    module = nn.Conv2d(64, 64, 3, padding=1)
+    operation = only(module, 64, 20_000, 20_000)
+    assert operation.multiply_adds == 64 * 64 * 9 * math.prod((20_000, 20_000))
+
+
+def test_dropout_is_traced_as_in_evaluation() -> None:
+    assert trace(nn.Dropout(0.5).train(), (4, 4)) == ()
