@@ -16,7 +16,17 @@ class UnknownNameError(MoonasError):
     """A name that nothing goes by. The message lists what exists and the nearest match."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = ""):
-        super().__init__(f"unknown {kind} '{name}'; {choose_from(name, known)}{hint}")
+        super().__init__(f"unknown {kind} '{name}'; {choose_from(name, known, hint)}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Cross between processes as the finished message."""
+        return (_restore, (type(self), self.args))
+
+
+def _restore(kind: type[MoonasError], arguments: tuple[object, ...]) -> MoonasError:
+    error = kind.__new__(kind)
+    error.args = arguments
+    return error
 
 
 class SpecError(MoonasError):
@@ -55,12 +65,14 @@ class WorkerLostError(CandidateError):
     """The worker process of a candidate died: killed, out of memory, or crashed."""
 
 
-def choose_from(name: str, known: Iterable[str]) -> str:
-    """Word what may be chosen instead of `name`: the nearest match first, then all there is."""
+def choose_from(name: str, known: Iterable[str], hint: str = "") -> str:
+    """Word what may be chosen instead of `name`: all there is, the `hint` at another way, the nearest match last."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    folded = {each.casefold(): each for each in names}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     listing = f"choose from {', '.join(names)}" if names else "there is none"
-    return f"{listing}; did you mean '{near[0]}'?" if near else listing
+    question = f"; did you mean '{folded[near[0]]}'?" if near else ""
+    return f"{listing}{hint}{question}"
 
 
 def one_line(error: BaseException, *, limit: int = 300) -> str:

@@ -23,7 +23,7 @@ class Operation:
         input_shape: of its first tensor, batch included.
         output_shape: of its first result, batch included.
         multiply_adds: of convolutions and matrix products; 0 for the rest.
-        bytes: moved at least: all tensors read, weights included, and written.
+        bytes: moved at least: all tensors read, weights included, and the first result written.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     input_shape=tuple(inputs[0].shape),
                     output_shape=tuple(outputs[0].shape),
                     multiply_adds=flops // 2,  # PyTorch counts a multiply-add as two
-                    bytes=sum(math.prod(t.shape) * t.element_size() for t in (*inputs, *outputs)),
+                    bytes=sum(math.prod(t.shape) * t.element_size() for t in (*inputs, outputs[0])),
                 )
             )
         return result

@@ -12,6 +12,7 @@ import yaml
 from moonas.errors import SpecError
 
 Location = tuple[str | int, ...]
+_PLAIN = "tag:yaml.org,2002:"
 
 
 @dataclass
@@ -123,6 +124,12 @@ def _construct_mapping(
 
 
 def _construct_scalar(node: yaml.Node, location: Location, document: Document) -> Any:
+    if node.tag.endswith((":timestamp", ":binary", ":set", ":omap", ":pairs")) or not node.tag.startswith(_PLAIN):
+        kind = "a date" if node.tag.endswith(":timestamp") else f"the tag {_tag(node)}"
+        mend = f"YAML takes {node.value} for {kind}; put it in quotes"
+        raise SpecError(
+            document.mistake(location, mend if kind == "a date" else f"{kind} is not read; write a plain value")
+        )
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node, deep=True)
@@ -130,6 +137,11 @@ def _construct_scalar(node: yaml.Node, location: Location, document: Document) -
         tag = node.tag.rsplit(":", 1)[-1]
         what = f"cannot be read as a plain value ({tag} {node.value!r})"
         raise SpecError(document.mistake(location, what)) from error
+
+
+def _tag(node: yaml.Node) -> str:
+    """A tag as the file writes it."""
+    return str(node.tag).replace(_PLAIN, "!!")
 
 
 def apply_overrides(document: Document, overrides: Mapping[str, Any], *, label: str = "--set") -> None:

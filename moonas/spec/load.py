@@ -117,15 +117,19 @@ def _resolve_path(document: Document, overrides: Mapping[str, Any]) -> None:
 def _resolve_encoding(document: Document) -> EncodingSpec | FactorySpec:
     found = named(document.tree["encoding"])
     if not isinstance(found, dict):
-        raise SpecError(document.mistake(("encoding",), wrong_type(found, "the name of an encoding, or one")))
+        raise SpecError(
+            document.mistake(("encoding",), wrong_type(found, "the name of an encoding or `key: value` pairs"))
+        )
     if "family" in found or "name" not in found:
         document.tree["encoding"] = found = {"name": document.tree["name"], **found}
         return encoding_from(document, ("encoding",))
     name = found["name"]
     if isinstance(name, str) and is_dotted_path(name):
         return validate(FactorySpec, found, document, ("encoding",))
+    if not isinstance(name, str):
+        raise SpecError(document.mistake(("encoding", "name"), wrong_type(name, "text")))
     _refuse_more_than_name(document, found)
-    return _at_place(document, ("encoding",), lambda: load_encoding(str(name)))
+    return _at_place(document, ("encoding",), lambda: load_encoding(name))
 
 
 def _refuse_more_than_name(document: Document, found: dict[str, Any]) -> None:
@@ -138,11 +142,15 @@ def _refuse_more_than_name(document: Document, found: dict[str, Any]) -> None:
 def _resolve_device(document: Document) -> dict[str, Any]:
     found = named(document.tree["device"])
     if not isinstance(found, dict):
-        raise SpecError(document.mistake(("device",), wrong_type(found, "the name of a device profile, or one")))
+        raise SpecError(
+            document.mistake(("device",), wrong_type(found, "the name of a device profile or `key: value` pairs"))
+        )
     name = found.get("name", "here")
     if "kind" in found:  # a resolved problem: the profile has been read in already
         return found
-    profile = _at_place(document, ("device",), lambda: load_device_tree(str(name)))
+    if not isinstance(name, str):
+        raise SpecError(document.mistake(("device", "name"), wrong_type(name, "text")))
+    profile = _at_place(document, ("device", "name"), lambda: load_device_tree(name))
     return {**profile, **found, "name": profile["name"]}
 
 

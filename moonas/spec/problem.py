@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -12,7 +13,7 @@ from moonas.registry import DATA_SETS, STRATEGIES, is_dotted_path
 from moonas.spec.device import DeviceSpec
 from moonas.spec.encoding import EncodingSpec, FactorySpec
 from moonas.spec.metric import METRICS, Cost, Goal
-from moonas.spec.validation import MisplacedError, SpecModel, named
+from moonas.spec.validation import MisplacedError, SpecModel, named, shown
 
 Positive = Annotated[int, Field(ge=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -218,7 +219,7 @@ class ProblemSpec(SpecModel):
         workers: worker processes; `auto` is one for each core, 0 evaluates in this process, without time limits.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    name: str
     encoding: EncodingSpec | FactorySpec
     data: Annotated[DataSpec | None, BeforeValidator(named)] = None
     task: TaskSpec | None = None
@@ -233,12 +234,20 @@ class ProblemSpec(SpecModel):
     seed: Annotated[int, Field(ge=0)] = 0
     workers: Annotated[int | Literal["auto"], Field(union_mode="left_to_right")] = "auto"
 
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+            what = "must be letters, digits, '_', '-' or '.', the first a letter or digit"
+            raise ValueError(f"{what}, is {shown(name)}")
+        return name
+
     @field_validator("workers", mode="before")
     @classmethod
     def _check_workers(cls, workers: Any) -> Any:
         count = isinstance(workers, int) and not isinstance(workers, bool) and 0 <= workers <= 1024
         if workers != "auto" and not count:
-            raise ValueError(f"must be auto or a whole number from 0 to 1024, is {workers!r}")
+            raise ValueError(f"must be auto or a whole number from 0 to 1024, is {shown(workers)}")
         return workers
 
     @property
@@ -282,5 +291,5 @@ class ProblemSpec(SpecModel):
 
 
 def _unknown_metric(name: str, functions: set[str]) -> str:
-    choice = choose_from(name, {*METRICS, *functions})
-    return f"nothing measures '{name}'; {choice}, or give a function of your own as package.module:function"
+    hint = ", or give a function of your own as package.module:function"
+    return f"nothing measures '{name}'; {choose_from(name, {*METRICS, *functions}, hint)}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, get_args
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -15,7 +17,7 @@ from moonas.spec.document import Document, Location
 class SpecModel(BaseModel):
     """The root of all spec models: frozen, no unknown keys, no silent conversions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=SpecModel)
@@ -56,7 +58,7 @@ def _sentence(model: type[SpecModel], detail: Mapping[str, Any]) -> str:
         return f"must be one of {', '.join(expected)}, is {shown(found)}{_did_you_mean(found, expected)}"
     if kind in _COMPARISONS:
         word, limit = _COMPARISONS[kind]
-        return f"must be {word} {context[limit]}, is {shown(found)}"
+        return f"must be {word} {context[limit]:g}, is {shown(found)}"
     if kind in _TYPES:
         return wrong_type(found, _TYPES[kind])
     if kind == "too_short":
@@ -99,9 +101,12 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f"the text '{value}'" if len(value) <= 60 else f"the text '{value[:59]}…'"
+        text = value.replace("\n", "\\n")
+        return f"the text '{text}'" if len(text) <= 60 else f"the text '{text[:59]}…'"
     if isinstance(value, list | tuple):
-        return "an empty list" if not value else f"the list {list(value)}"
+        return (
+            "an empty list" if not value else f"the list {yaml.safe_dump(list(value), default_flow_style=True).strip()}"
+        )
     if isinstance(value, Mapping):
         return "a mapping"
     return str(value)
@@ -112,6 +117,8 @@ def _yaml_trap(found: Any, expected: str) -> str:
         try:
             number = float(found.replace("_", ""))
         except ValueError:
+            return ""
+        if not math.isfinite(number) or ("whole" in expected and not number.is_integer()):
             return ""
         plain = f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:.6f}".rstrip("0")
         return f"; YAML takes that for text, write {plain}"
