@@ -63,6 +63,6 @@ def find(kind: str, name: str) -> Path:
 
 def summary(path: Path) -> str:
     """The first comment line of a YAML file: what it is for."""
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8", errors="replace") as lines:
         first = next(lines, "")
     return first.lstrip("# ").strip() if first.startswith("#") else ""

@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from moonas.errors import MoonasError, UnknownNameError
+from moonas.errors import MoonasError, UnknownNameError, one_line
 
 _given_from_python: dict[str, Any] = {}
 
@@ -62,15 +62,17 @@ def import_path(path: str) -> Any:
         raise MoonasError(
             f"no module named '{module_name}'; it must be installed or lie in the current folder"
         ) from error
+    except Exception as error:  # whatever the user's own module raises
+        raise MoonasError(f"importing '{module_name}' failed: {one_line(error)}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
-            raise UnknownNameError(f"object in {module_name}", part, _public_names(found))
+            raise UnknownNameError(f"object in {module_name}", part, _public_names(found)[:30])
         found = getattr(found, part)
     return found
 
 
 def _public_names(module: Any) -> list[str]:
-    return [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+    return [name for name in dir(module) if callable(getattr(module, name, None)) and not name.startswith("_")]
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from moonas import content
 from moonas.spec.document import read_document
-from moonas.spec.validation import SpecModel, validate
+from moonas.spec.validation import MisplacedError, SpecModel, validate
 
 
 class DeviceSpec(SpecModel):
@@ -33,10 +33,12 @@ class DeviceSpec(SpecModel):
     rounds: Annotated[int, Field(ge=2, le=1000)] = 8
     round_ms: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] = 15.0
 
-    def model_post_init(self, _: Any) -> None:
+    @model_validator(mode="after")
+    def _check_runtime(self) -> DeviceSpec:
         """Refuse what no runtime here can do."""
         if self.processor == "cuda" and self.runtime == "onnxruntime":
-            raise ValueError("runtime onnxruntime measures on cpu only; for cuda set runtime: torch")
+            raise MisplacedError(("runtime",), "onnxruntime measures on cpu only; for cuda set runtime: torch")
+        return self
 
 
 def load_device_tree(name: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +96,8 @@ def _construct(node: yaml.Node, location: Location, document: Document, above: f
     if id(node) in above:
         raise SpecError(document.mistake(location, "an alias that contains itself; write it out"))
     above = above | {id(node)}
+    if not isinstance(node, yaml.ScalarNode) and not node.tag.endswith((":map", ":seq")):
+        raise SpecError(document.mistake(location, f"the tag {_tag(node)} is not read; write a plain value"))
     if isinstance(node, yaml.MappingNode):
         return _construct_mapping(node, location, document, above)
     if isinstance(node, yaml.SequenceNode):
@@ -131,9 +134,16 @@ def _construct_scalar(node: yaml.Node, location: Location, document: Document) -
             document.mistake(location, mend if kind == "a date" else f"{kind} is not read; write a plain value")
         )
     loader = yaml.SafeLoader("")
+    if node.tag.endswith((":int", ":float")) and re.fullmatch(
+        r"[-+]?(0[0-7_]+|\d[\d_]*(:[0-5]?\d)+(\.\d*)?)", node.value
+    ):
+        base = "base 60" if ":" in node.value else "base 8"
+        value = loader.construct_object(node)
+        what = f"YAML takes {node.value} for {value}, a number in {base}; write it out"
+        raise SpecError(document.mistake(location, what))
     try:
         return loader.construct_object(node, deep=True)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, KeyError, IndexError) as error:
         tag = node.tag.rsplit(":", 1)[-1]
         what = f"cannot be read as a plain value ({tag} {node.value!r})"
         raise SpecError(document.mistake(location, what)) from error
@@ -154,7 +164,7 @@ def apply_overrides(document: Document, overrides: Mapping[str, Any], *, label: 
         where: Any = document.tree
         location: Location = ()
         for depth, key in enumerate(keys):
-            step = int(key) if isinstance(where, list) and key.isdigit() else key
+            step = int(key) if isinstance(where, list) and key.isascii() and key.isdigit() else key
             location = (*location, step)
             _check_step(where, step, dotted, label)
             if depth == len(keys) - 1:

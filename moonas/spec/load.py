@@ -129,7 +129,7 @@ def _resolve_encoding(document: Document) -> EncodingSpec | FactorySpec:
     if not isinstance(name, str):
         raise SpecError(document.mistake(("encoding", "name"), wrong_type(name, "text")))
     _refuse_more_than_name(document, found)
-    return _at_place(document, ("encoding",), lambda: load_encoding(name))
+    return _at_place(document, ("encoding", "name"), lambda: load_encoding(name))
 
 
 def _refuse_more_than_name(document: Document, found: dict[str, Any]) -> None:

@@ -123,7 +123,7 @@ class DataSpec(SpecModel):
     name: str
     path: str | None = None
     split: SplitSpec = SplitSpec()
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     options: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("name")
@@ -272,6 +272,11 @@ class ProblemSpec(SpecModel):
 
     @model_validator(mode="after")
     def _check_repeats(self) -> ProblemSpec:
+        paths: dict[str, str] = {}
+        for location, use in self.metric_uses:
+            if use.is_function and paths.setdefault(use.column, use.metric) != use.metric:
+                what = f"{use.column} is already the column of {paths[use.column]}; give one function another name"
+                raise MisplacedError((*location, "metric"), what)
         seen: dict[tuple[str, str], int] = {}
         for (part, i), use in self.metric_uses:
             first = seen.setdefault((str(part), use.column), int(i))
@@ -281,8 +286,13 @@ class ProblemSpec(SpecModel):
 
     @model_validator(mode="after")
     def _check_data(self) -> ProblemSpec:
-        if (self.data is None) == (self.task is None):
-            raise ValueError("give either data, or task (input_shape, classes) for a search without training")
+        if self.data is None and self.task is None:
+            what = "is missing; give data, or task (input_shape, classes) for a search without training"
+            raise MisplacedError(("data",), what)
+        if self.data is not None and self.task is not None:
+            raise MisplacedError(("task",), "is given beside data; keep one")
+        if self.data is None and "accuracy" in self.record:
+            raise MisplacedError(("record", self.record.index("accuracy")), "accuracy needs data to train on")
         for location, use in self.metric_uses:
             metric = METRICS.get(use.metric)
             if metric and metric.source == "training" and self.data is None:

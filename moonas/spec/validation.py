@@ -34,6 +34,8 @@ def validate(model: type[Model], tree: Mapping[str, Any], document: Document, at
     except ValidationError as error:
         lines = []
         for detail in error.errors(include_url=False):
+            if detail["type"] == "too_short" and detail["input"]:
+                continue  # it is only its broken items that do not count
             location = at + _own_location(detail)
             lines.append(document.mistake(location, _sentence(model, detail)))
         raise SpecError("\n".join(dict.fromkeys(lines))) from error
@@ -55,14 +57,15 @@ def _sentence(model: type[SpecModel], detail: Mapping[str, Any]) -> str:
         return "is missing"
     if kind == "literal_error":
         expected = [part.strip("'") for part in context["expected"].replace(" or ", ", ").split(", ")]
-        return f"must be one of {', '.join(expected)}, is {shown(found)}{_did_you_mean(found, expected)}"
+        allowed = f"one of {', '.join(expected)}" if len(expected) > 1 else expected[0]
+        return f"must be {allowed}, is {shown(found)}{_did_you_mean(found, expected)}"
     if kind in _COMPARISONS:
         word, limit = _COMPARISONS[kind]
-        return f"must be {word} {context[limit]:g}, is {shown(found)}"
+        return f"must be {word} {_plain(context[limit])}, is {shown(found)}"
     if kind in _TYPES:
         return wrong_type(found, _TYPES[kind])
     if kind == "too_short":
-        return f"must hold at least {context['min_length']}, holds {context['actual_length']}"
+        return f"must hold at least one, is {shown(found)}"
     if kind in ("finite_number",):
         return f"must be a finite number, is {shown(found)}"
     message: str = detail["msg"]
@@ -89,6 +92,10 @@ _TYPES = {
 }
 
 
+def _plain(limit: float) -> str:
+    return str(int(limit)) if float(limit).is_integer() else str(limit)
+
+
 def wrong_type(found: Any, expected: str) -> str:
     """Word that a value is of the wrong type, and name the YAML trap that it fell into, if any."""
     return f"must be {expected}, is {shown(found)}{_yaml_trap(found, expected)}"
@@ -105,7 +112,9 @@ def shown(value: Any) -> str:
         return f"the text '{text}'" if len(text) <= 60 else f"the text '{text[:59]}…'"
     if isinstance(value, list | tuple):
         return (
-            "an empty list" if not value else f"the list {yaml.safe_dump(list(value), default_flow_style=True).strip()}"
+            "an empty list"
+            if not value
+            else f"the list {yaml.safe_dump(list(value), default_flow_style=True, width=10**6).strip()}"
         )
     if isinstance(value, Mapping):
         return "a mapping"
@@ -184,7 +193,8 @@ def choices(item: Callable[[Any], str | None]) -> Callable[[Any], Any]:
             if wrong:
                 raise ValueError(wrong)
         if listed and len({repr(choice) for choice in value}) < len(value):
-            raise ValueError(f"offers a choice twice: {list(value)}")
+            twice = next(choice for choice in value if list(value).count(choice) > 1)
+            raise ValueError(f"offers {twice} twice; keep one")
         return tuple(value) if listed else value
 
     return check
