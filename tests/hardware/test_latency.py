@@ -82,7 +82,7 @@ def random_milliseconds(seed: int) -> Callable[[], float]:
 # --- the figures
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(count=st.integers(1, 4), rounds=st.integers(2, 7), seed=st.integers(0, 1000))
 def test_the_figures_are_those_of_numpy(count: int, rounds: int, seed: int) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
