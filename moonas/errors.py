@@ -54,7 +54,13 @@ class SearchFailedError(MoonasError):
 
 
 class CandidateError(MoonasError):
-    """One candidate cannot be evaluated; recorded as the reason of a failed trial, never fatal to a search."""
+    """One candidate cannot be evaluated; recorded as the reason of a failed trial, never fatal to a search.
+
+    Attributes:
+        seconds: that were spent on it before.
+    """
+
+    seconds: float = 0.0
 
 
 class TimeLimitError(CandidateError):
@@ -78,6 +84,6 @@ def choose_from(name: str, known: Iterable[str], hint: str = "") -> str:
 def one_line(error: BaseException, *, limit: int = 300) -> str:
     """Render an exception as `Type: message` on one line of at most `limit` characters."""
     text = " ".join(str(error).split())
-    if not isinstance(error, MoonasError):
+    if not isinstance(error, MoonasError) or not text:
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"

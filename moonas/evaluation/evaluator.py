@@ -60,7 +60,7 @@ def attempt(measure: Callable[[], Mapping[str, float]]) -> Outcome:
     """
     try:
         return {name: checked(name, value) for name, value in measure().items()}
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Failure(_out_of_memory(error) or one_line(error))
 
 
@@ -71,7 +71,11 @@ def checked(name: str, value: object) -> float:
         CandidateError: if it is not a finite number.
     """
     if hasattr(value, "item"):  # a tensor or an array of one element
-        value = value.item()
+        try:
+            value = value.item()
+        except (ValueError, RuntimeError) as error:
+            shape = tuple(getattr(value, "shape", ()))
+            raise CandidateError(f"{name} must be one number, is an array of shape {shape}") from error
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if not isinstance(value, float):
@@ -81,7 +85,7 @@ def checked(name: str, value: object) -> float:
     return float(f"{value:.12g}")
 
 
-def _out_of_memory(error: Exception) -> str | None:
+def _out_of_memory(error: BaseException) -> str | None:
     text = one_line(error)
     if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text.lower():
         return f"out of memory: {text}"

@@ -75,8 +75,13 @@ class FunctionEvaluator(Evaluator):
         return [attempt(partial(self._measure, candidate)) for candidate in candidates]
 
     def _measure(self, candidate: Candidate) -> Mapping[str, float]:
-        import torch
+        return seeded(candidate.seed, lambda: self._call(candidate.architecture.build(self._call.task), candidate))
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(candidate.seed)
-            return self._call(candidate.architecture.build(self._call.task), candidate)
+
+def seeded(seed: int, call: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Run a call with PyTorch's global generator seeded, and leave that generator as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return call()

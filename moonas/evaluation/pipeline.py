@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, field
 
 from moonas.encoding.encoding import Genotype
-from moonas.errors import one_line
+from moonas.errors import CandidateError, one_line
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome
 from moonas.problem.objective import Constraint, plain
@@ -23,7 +23,7 @@ class _Pending:
     candidate: Candidate
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
-    failure: str = ""
+    failure: str | None = None
 
     def take(self, outcome: Outcome, seconds: float) -> None:
         self.seconds += seconds
@@ -39,10 +39,10 @@ class _Pending:
             number=self.number,
             genotype=self.genotype,
             architecture=self.candidate.architecture,
-            state="failed" if self.failure else "infeasible" if broken else "complete",
+            state="failed" if self.failure is not None else "infeasible" if broken else "complete",
             metrics=self.metrics,
             seconds=round(self.seconds, 6),
-            error=self.failure or "; ".join(broken),
+            error="; ".join(broken) if self.failure is None else self.failure,
         )
 
 
@@ -79,31 +79,39 @@ class Pipeline:
         dear = [stage for stage, evaluator in enumerate(self.evaluators) if evaluator.dear]
         alive = []
         for pending in batch:
-            if dear and not pending.failure and not _broken(self.constraints, pending.metrics):
+            if dear and self._goes_on(pending):
                 alive.append(pending)
             else:
                 yield pending.trial(self.constraints)
         for stage in dear:
             for pending in self._ask(executor, stage, sorted(alive, key=_work, reverse=True)):
-                if pending.failure or stage == dear[-1]:
+                if stage == dear[-1] or not self._goes_on(pending):
                     yield pending.trial(self.constraints)
-            alive = [pending for pending in alive if not pending.failure]
+            alive = [pending for pending in alive if self._goes_on(pending)]
+
+    def _goes_on(self, pending: _Pending) -> bool:
+        """Whether a candidate is worth asking more about."""
+        return pending.failure is None and not _broken(self.constraints, pending.metrics)
 
     def _ask(self, executor: Executor, stage: int, batch: Sequence[_Pending]) -> Iterator[_Pending]:
         """Ask one evaluator about those of a batch that have not failed, and yield each when it is answered.
 
         A chunk that breaks as a whole (its worker died, its time ran out) is taken apart, to find who broke it.
         """
-        alive = [pending for pending in batch if not pending.failure]
+        alive = [pending for pending in batch if pending.failure is None]
         chunks = [alive] if self.evaluators[stage].together and alive else [[pending] for pending in alive]
         while chunks:
-            futures = {self._submit(executor, stage, chunk): chunk for chunk in chunks}
-            chunks = []
+            # What wants the machine for itself goes one at a time, also when a batch was taken apart.
+            count = 1 if self.evaluators[stage].together else len(chunks)
+            futures = {self._submit(executor, stage, chunk): chunk for chunk in chunks[:count]}
+            chunks = chunks[count:]
             for future in as_completed(futures):
                 chunk = futures[future]
                 try:
                     outcomes, seconds = future.result()
-                except Exception as error:  # the trial border: whatever broke the chunk
+                    if len(outcomes) != len(chunk):
+                        raise CandidateError(f"the evaluator gave {len(outcomes)} outcomes for {len(chunk)} candidates")
+                except (Exception, SystemExit) as error:  # the trial border: whatever broke the chunk
                     if len(chunk) > 1:
                         chunks += [[pending] for pending in chunk]
                         continue

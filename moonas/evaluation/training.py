@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from statistics import fmean
 from typing import Any, Protocol
 
 from moonas.architecture.architecture import Task
-from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt
-from moonas.evaluation.function import FunctionCaller
+from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, checked
+from moonas.evaluation.function import FunctionCaller, seeded
 
 
 class Trainer(Protocol):
@@ -44,9 +45,13 @@ class TrainingEvaluator(Evaluator):
 
     def _measure(self, candidate: Candidate) -> Mapping[str, float]:
         results = [self._train_once(candidate, candidate.seed + i) for i in range(self._trainer.seeds)]
-        return {name: fmean(result[name] for result in results) for name in self.metrics}
+        return {name: fmean(checked(name, result[name]) for result in results) for name in self.metrics}
 
     def _train_once(self, candidate: Candidate, seed: int) -> dict[str, float]:
         module = self._trainer.fit(candidate.architecture, self._task, seed=seed)
-        functions = self._call(module, candidate, self._trainer.validation) if self._call.functions else {}
-        return {"accuracy": self._trainer.accuracy(module), **functions}
+        accuracy = self._trainer.accuracy(module)  # before functions that may prune or quantise the module
+        if not self._call.functions:
+            return {"accuracy": accuracy}
+        images, labels = self._trainer.validation
+        copies = images.clone(), labels.clone()
+        return {"accuracy": accuracy, **seeded(seed, lambda: self._call(module, replace(candidate, seed=seed), copies))}

@@ -68,6 +68,9 @@ def evaluate(study: str, evaluator: int, candidates: Sequence[Candidate]) -> tup
         torch.set_num_threads(1)  # the same sums in the same order, whoever runs them
     try:
         outcomes = list(_installed[study][evaluator].evaluate(candidates))
+    except (Exception, SystemExit) as error:
+        error.__dict__["seconds"] = time.perf_counter() - start  # travels with it to the pipeline
+        raise
     finally:
         if threads != 1:
             torch.set_num_threads(threads)

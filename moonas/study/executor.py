@@ -122,7 +122,9 @@ class _Slot:
             if future is not None and future.done():
                 raise  # the call's own
             self.kill()
-            raise TimeLimitError(f"took longer than its time limit of {seconds:g} s") from None
+            late = TimeLimitError(f"took longer than its time limit of {seconds:g} s")
+            late.seconds = seconds
+            raise late from None
         except BrokenExecutor as error:
             self.kill()
             raise WorkerLostError(f"its worker process died {_how(error)}") from error
