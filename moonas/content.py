@@ -5,6 +5,7 @@ The one place that knows whether moonas runs from a checkout or from a wheel.
 
 from __future__ import annotations
 
+import os.path
 from pathlib import Path
 
 from moonas.errors import UnknownNameError
@@ -28,7 +29,7 @@ def available(kind: str) -> dict[str, Path]:
     if kind not in KINDS:
         raise UnknownNameError("kind", kind, KINDS)
     paths = [*shipped_folder(kind).glob("*.yaml"), *Path(kind).glob("*.yaml")]
-    return dict(sorted({path.stem: path for path in paths}.items()))
+    return dict(sorted({path.stem: path for path in paths if path.is_file()}.items()))
 
 
 def find_shipped(name: str) -> tuple[str, Path]:
@@ -44,21 +45,27 @@ def find_shipped(name: str) -> tuple[str, Path]:
     raise UnknownNameError("file", name, (path.stem for kind in KINDS for path in shipped_folder(kind).glob("*.yaml")))
 
 
-def find(kind: str, name: str) -> Path:
+def find(kind: str, name: str, *, beside: Path = Path()) -> Path:
     """Resolve `name`: a path, else ./KIND/NAME.yaml, else the shipped file of that name.
+
+    Args:
+        kind: a key of KINDS.
+        name: what the user wrote.
+        beside: the folder where relative paths begin.
 
     Raises:
         UnknownNameError: if there is none of these.
     """
-    candidates = (Path(name), Path(kind) / f"{name}.yaml", shipped_folder(kind) / f"{name}.yaml")
+    candidates = (beside / name, Path(kind) / f"{name}.yaml", shipped_folder(kind) / f"{name}.yaml")
     for path in candidates:
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113  # Path.is_file raises for a name too long
             return path
-    stem = Path(name).stem if name.endswith((".yaml", ".yml")) else name
-    error = UnknownNameError(KINDS[kind], stem, available(kind), ", or give the path of a file")
-    if stem != name:
-        error.args = (f"no such file: {name}. {error}",)
-    raise error
+    is_file_name = name.endswith((".yaml", ".yml"))
+    what = f"no such file: {name}" if is_file_name else ""
+    if name and os.path.isdir(beside / name):  # noqa: PTH112
+        what = f"{name} is a folder, a file is needed"
+    stem = Path(name).stem if is_file_name else name
+    raise UnknownNameError(KINDS[kind], stem, available(kind), ", or give the path of a file", what)
 
 
 def summary(path: Path) -> str:

@@ -15,18 +15,13 @@ class MoonasError(Exception):
 class UnknownNameError(MoonasError):
     """A name that nothing goes by. The message lists what exists and the nearest match."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = ""):
-        super().__init__(f"unknown {kind} '{name}'; {choose_from(name, known, hint)}")
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "", what: str = ""):
+        super().__init__(kind, name, tuple(known), hint, what)  # the arguments, for the way between processes
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Cross between processes as the finished message."""
-        return (_restore, (type(self), self.args))
-
-
-def _restore(kind: type[MoonasError], arguments: tuple[object, ...]) -> MoonasError:
-    error = kind.__new__(kind)
-    error.args = arguments
-    return error
+    def __str__(self) -> str:
+        kind, name, known, hint, what = self.args
+        what = what or f"unknown {kind} '{name}'"
+        return f"{what}; {choose_from(name, known, hint)}"
 
 
 class SpecError(MoonasError):
@@ -71,14 +66,19 @@ class WorkerLostError(CandidateError):
     """The worker process of a candidate died: killed, out of memory, or crashed."""
 
 
-def choose_from(name: str, known: Iterable[str], hint: str = "") -> str:
+def choose_from(name: str, known: Iterable[str], hint: str = "", *, limit: int = 30) -> str:
     """Word what may be chosen instead of `name`: all there is, the `hint` at another way, the nearest match last."""
     names = sorted(known)
-    folded = {each.casefold(): each for each in names}
+    more = f", … ({len(names)} in all)" if len(names) > limit else ""
+    listing = f"choose from {', '.join(names[:limit])}{more}" if names else "there is none"
+    return f"{listing}{hint}{did_you_mean(name, names)}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Ask for the one of `known` that is nearest to `name`, if any is near."""
+    folded = {each.casefold(): each for each in known}
     near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    listing = f"choose from {', '.join(names)}" if names else "there is none"
-    question = f"; did you mean '{folded[near[0]]}'?" if near else ""
-    return f"{listing}{hint}{question}"
+    return f"; did you mean '{folded[near[0]]}'?" if near else ""
 
 
 def one_line(error: BaseException, *, limit: int = 300) -> str:

@@ -66,7 +66,7 @@ def import_path(path: str) -> Any:
         raise MoonasError(f"importing '{module_name}' failed: {one_line(error)}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
-            raise UnknownNameError(f"object in {module_name}", part, _public_names(found)[:30])
+            raise UnknownNameError(f"object in {module_name}", part, _public_names(found))
         found = getattr(found, part)
     return found
 
@@ -111,7 +111,8 @@ class Registry:
             return import_path(self.built_in[name])
         if is_dotted_path(name):
             return import_path(name)
-        return next(entry for entry in entry_points(group=self.group) if entry.name == name).load()
+        entry = next(entry for entry in entry_points(group=self.group) if entry.name == name)
+        return import_path(f"{entry.module}:{entry.attr}")
 
 
 FAMILIES = Registry(

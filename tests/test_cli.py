@@ -100,7 +100,7 @@ def test_an_exhausted_space_is_said_and_is_no_failure() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("run nowhere.yaml", "moonas: no such file: nowhere.yaml. unknown problem 'nowhere'"),
+        ("run nowhere.yaml", "moonas: no such file: nowhere.yaml; choose from"),
         ("run digit", "did you mean 'digits'?"),
         ("run mine.yaml --set seed", "moonas: --set seed: must be KEY.PATH=VALUE, as in --set search.population=16"),
         ("run mine.yaml --set search.populaton=4", "did you mean 'population'?"),

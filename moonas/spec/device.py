@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from moonas import content
 from moonas.spec.document import read_document
-from moonas.spec.validation import MisplacedError, SpecModel, validate
+from moonas.spec.validation import Mistake, SpecModel, validate
 
 
 class DeviceSpec(SpecModel):
@@ -31,24 +32,22 @@ class DeviceSpec(SpecModel):
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     batch: Annotated[int, Field(ge=1, le=65536)] = 1
     rounds: Annotated[int, Field(ge=2, le=1000)] = 8
-    round_ms: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] = 15.0
+    round_ms: Annotated[float, Field(gt=0, le=60_000)] = 15.0
 
-    @model_validator(mode="after")
-    def _check_runtime(self) -> DeviceSpec:
+    def mistakes(self) -> Iterator[Mistake]:
         """Refuse what no runtime here can do."""
         if self.processor == "cuda" and self.runtime == "onnxruntime":
-            raise MisplacedError(("runtime",), "onnxruntime measures on cpu only; for cuda set runtime: torch")
-        return self
+            yield ("runtime",), "onnxruntime measures on cpu only; for cuda set runtime: torch"
 
 
-def load_device_tree(name: str) -> dict[str, Any]:
+def load_device_tree(name: str, *, beside: Path = Path()) -> dict[str, Any]:
     """Read a device profile by path or shipped name, checked, as plain values to which a problem may add its own.
 
     Raises:
         SpecError: if the file is wrong.
         UnknownNameError: if there is no such file.
     """
-    path = content.find("hw_profiles", name)
+    path = content.find("hw_profiles", name, beside=beside)
     document = read_document(path)
-    document.tree.setdefault("name", Path(path).stem)
+    document.tree.setdefault("name", path.stem)
     return validate(DeviceSpec, document.tree, document).model_dump()

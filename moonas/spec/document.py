@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,15 @@ from typing import Any
 import yaml
 
 from moonas.errors import SpecError
+from moonas.spec.syntax import explain
+from moonas.spec.wording import cut, on_one_line
 
 Location = tuple[str | int, ...]
-_PLAIN = "tag:yaml.org,2002:"
+
+
+def dotted(location: Location) -> str:
+    """A location as messages and `--set` write it."""
+    return ".".join(str(part) for part in location)
 
 
 @dataclass
@@ -24,18 +29,22 @@ class Document:
         source: how messages name it: the path of the file, or `<python>`.
         tree: the values, as nested dicts and lists.
         places: location of a field -> where it was written, as messages say it ("line 7").
+        laid_over: locations whose values came from outside of the file.
     """
 
     source: str
     tree: dict[str, Any]
     places: dict[Location, str] = field(default_factory=dict)
+    laid_over: set[Location] = field(default_factory=set)
 
     def mistake(self, location: Location, what: str) -> str:
         """Word one mistake: file, line, field: what."""
-        place = self.place(location)
-        dotted = ".".join(str(part) for part in location)
-        where = ", ".join(part for part in (self.source, place, dotted) if part)
-        return f"{where}: {what}"
+        return self.mistake_at(self.place(location), location, what)
+
+    def mistake_at(self, place: str, location: Location, what: str) -> str:
+        """Word one mistake, of which the place is known better."""
+        where = ", ".join(part for part in (self.source, place, dotted(location)) if part)
+        return on_one_line(f"{where}: {what}")
 
     def place(self, location: Location) -> str:
         """The place of `location`, or of the nearest field around it that was written."""
@@ -43,6 +52,11 @@ class Document:
             if location[:length] in self.places:
                 return self.places[location[:length]]
         return ""
+
+    def folder(self, location: Location) -> Path:
+        """Where a relative path at `location` begins: beside the file that says it; here, if it came from outside."""
+        outside = any(location[:length] in self.laid_over for length in range(1, len(location) + 1))
+        return Path() if outside else Path(self.source).parent
 
 
 def read_document(path: Path) -> Document:
@@ -62,140 +76,13 @@ def read_document(path: Path) -> Document:
 
 def parse_document(text: str, source: str) -> Document:
     """Parse YAML text; see `read_document`."""
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        raise SpecError(_syntax_message(error, text, source)) from error
-    except yaml.reader.ReaderError as error:
-        raise SpecError(f"{source}: is not a text file: it holds the character #x{error.character:04x}") from error
-    except RecursionError as error:
-        raise SpecError(f"{source}: is nested too deeply to be read") from error
-    if not isinstance(node, yaml.MappingNode):
-        found = "nothing" if node is None else "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
-        raise SpecError(f"{source}: must hold `key: value` pairs, holds {found}")
     document = Document(source, {})
-    try:
-        document.tree = _construct(node, (), document, frozenset())
-    except RecursionError as error:
-        raise SpecError(f"{source}: is nested too deeply to be read") from error
+    tree = _Reader(document).read(text)
+    if not isinstance(tree, dict):
+        found = "nothing" if tree is None else "a list" if isinstance(tree, list) else "a single value"
+        raise SpecError(f"{source}: must hold `key: value` pairs, holds {found}")
+    document.tree = tree
     return document
-
-
-def _syntax_message(error: yaml.MarkedYAMLError, text: str, source: str) -> str:
-    mark = error.problem_mark or error.context_mark
-    line = mark.line if mark else 0
-    lines = text.splitlines()
-    if line < len(lines) and "\t" in lines[line][: len(lines[line]) - len(lines[line].lstrip())]:
-        return f"{source}, line {line + 1}: a tab indents this line; YAML wants spaces"
-    return f"{source}, line {line + 1}: is not YAML: {error.problem or error.context}"
-
-
-def _construct(node: yaml.Node, location: Location, document: Document, above: frozenset[int]) -> Any:
-    """Turn a composed node into plain values, noting the line of every field below `location`."""
-    document.places.setdefault(location, f"line {node.start_mark.line + 1}")
-    if id(node) in above:
-        raise SpecError(document.mistake(location, "an alias that contains itself; write it out"))
-    above = above | {id(node)}
-    if not isinstance(node, yaml.ScalarNode) and not node.tag.endswith((":map", ":seq")):
-        raise SpecError(document.mistake(location, f"the tag {_tag(node)} is not read; write a plain value"))
-    if isinstance(node, yaml.MappingNode):
-        return _construct_mapping(node, location, document, above)
-    if isinstance(node, yaml.SequenceNode):
-        return [_construct(item, (*location, i), document, above) for i, item in enumerate(node.value)]
-    return _construct_scalar(node, location, document)
-
-
-def _construct_mapping(
-    node: yaml.MappingNode, location: Location, document: Document, above: frozenset[int]
-) -> dict[str, Any]:
-    mapping: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        line = f"line {key_node.start_mark.line + 1}"
-        if not isinstance(key_node, yaml.ScalarNode):
-            raise SpecError(f"{document.source}, {line}: a key must be a word")
-        key = str(key_node.value)
-        if key == "<<":
-            raise SpecError(f"{document.source}, {line}: merge keys (<<) are not read; write the fields out")
-        here = (*location, key)
-        if key in mapping:
-            first = document.places[here]
-            document.places[here] = line
-            raise SpecError(document.mistake(here, f"is given twice, first in {first}; keep one"))
-        document.places[here] = line
-        mapping[key] = _construct(value_node, here, document, above)
-    return mapping
-
-
-def _construct_scalar(node: yaml.Node, location: Location, document: Document) -> Any:
-    if node.tag.endswith((":timestamp", ":binary", ":set", ":omap", ":pairs")) or not node.tag.startswith(_PLAIN):
-        kind = "a date" if node.tag.endswith(":timestamp") else f"the tag {_tag(node)}"
-        mend = f"YAML takes {node.value} for {kind}; put it in quotes"
-        raise SpecError(
-            document.mistake(location, mend if kind == "a date" else f"{kind} is not read; write a plain value")
-        )
-    loader = yaml.SafeLoader("")
-    if node.tag.endswith((":int", ":float")) and re.fullmatch(
-        r"[-+]?(0[0-7_]+|\d[\d_]*(:[0-5]?\d)+(\.\d*)?)", node.value
-    ):
-        base = "base 60" if ":" in node.value else "base 8"
-        value = loader.construct_object(node)
-        what = f"YAML takes {node.value} for {value}, a number in {base}; write it out"
-        raise SpecError(document.mistake(location, what))
-    try:
-        return loader.construct_object(node, deep=True)
-    except (yaml.YAMLError, ValueError, KeyError, IndexError) as error:
-        tag = node.tag.rsplit(":", 1)[-1]
-        what = f"cannot be read as a plain value ({tag} {node.value!r})"
-        raise SpecError(document.mistake(location, what)) from error
-
-
-def _tag(node: yaml.Node) -> str:
-    """A tag as the file writes it."""
-    return str(node.tag).replace(_PLAIN, "!!")
-
-
-def apply_overrides(document: Document, overrides: Mapping[str, Any], *, label: str = "--set") -> None:
-    """Put values at dotted paths of the document, as `--set search.population=8` does.
-
-    A text where a mapping is needed (`device: here`) becomes a mapping with that name first.
-    """
-    for dotted, value in overrides.items():
-        keys = dotted.split(".")
-        where: Any = document.tree
-        location: Location = ()
-        for depth, key in enumerate(keys):
-            step = int(key) if isinstance(where, list) and key.isascii() and key.isdigit() else key
-            location = (*location, step)
-            _check_step(where, step, dotted, label)
-            if depth == len(keys) - 1:
-                where[step] = value
-                _forget_places(document, location)
-                document.places[location] = f"{label} {dotted}"
-            else:
-                where = _descend(where, step)
-
-
-def _descend(where: Any, step: str | int) -> Any:
-    below = where.get(step) if isinstance(where, dict) else where[step]
-    if below is None:
-        below = {}
-    elif isinstance(below, str):
-        below = {"name": below}
-    where[step] = below
-    return below
-
-
-def _check_step(where: Any, step: str | int, dotted: str, label: str) -> None:
-    if isinstance(where, list):
-        if not isinstance(step, int) or step >= len(where):
-            raise SpecError(f"{label} {dotted}: '{step}' must be a position from 0 to {len(where) - 1}")
-    elif not isinstance(where, dict):
-        raise SpecError(f"{label} {dotted}: there is a plain value where '{step}' would go")
-
-
-def _forget_places(document: Document, location: Location) -> None:
-    for known in [known for known in document.places if known[: len(location)] == location]:
-        del document.places[known]
 
 
 def parse_value(text: str, label: str) -> Any:
@@ -204,5 +91,98 @@ def parse_value(text: str, label: str) -> Any:
     Raises:
         SpecError: if it is no value.
     """
-    document = parse_document(f"value: {text}" if text.strip() else "value:", label)
-    return document.tree["value"]
+    return _Reader(Document(label, {}), numbered=False).read(text)
+
+
+_STANDARD = "tag:yaml.org,2002:"
+_TEXT = ("str", "value", "merge")  # the last two are what YAML calls `=` and `<<`
+_SCALARS = (*_TEXT, "int", "float", "bool", "null", "timestamp")
+_TAGS = {yaml.MappingNode: ("map",), yaml.SequenceNode: ("seq",), yaml.ScalarNode: _SCALARS}
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Turns YAML text into plain values, noting the line of every field.
+
+    Attributes:
+        document: where the lines go, and what words the mistakes.
+        numbered: whether lines mean anything; they do not in a value from the command line.
+    """
+
+    document: Document
+    numbered: bool = True
+
+    def read(self, text: str) -> Any:
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            return None if node is None else self.construct(node, (), frozenset())
+        except yaml.MarkedYAMLError as error:
+            mark, what = explain(error, text, numbered=self.numbered)
+            place = self.line(mark) if mark else ""
+            raise SpecError(self.document.mistake_at(place, (), what)) from error
+        except yaml.reader.ReaderError as error:
+            line = len(text[: error.position + 1].splitlines())
+            what = f"is not a text file: it holds the character #x{error.character:04x}"
+            raise SpecError(self.document.mistake_at(f"line {line}" if self.numbered else "", (), what)) from error
+        except RecursionError as error:
+            raise SpecError(f"{self.document.source}: is nested too deeply to be read") from error
+
+    def line(self, mark: yaml.Mark) -> str:
+        return f"line {mark.line + 1}" if self.numbered else ""
+
+    def construct(self, node: yaml.Node, location: Location, above: frozenset[int]) -> Any:
+        self.document.places.setdefault(location, self.line(node.start_mark))
+        if id(node) in above:
+            raise SpecError(self.document.mistake(location, "an alias that contains itself; write it out"))
+        above = above | {id(node)}
+        if node.tag.removeprefix(_STANDARD) not in _TAGS[type(node)]:
+            what = f"the tag {node.tag.replace(_STANDARD, '!!', 1)} is not read; write a plain value"
+            raise SpecError(self.document.mistake_at(self.line(node.start_mark), location, what))
+        if isinstance(node, yaml.MappingNode):
+            return self.mapping(node, location, above)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.construct(item, (*location, i), above) for i, item in enumerate(node.value)]
+        return self.scalar(node, location)
+
+    def mapping(self, node: yaml.MappingNode, location: Location, above: frozenset[int]) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        places = self.document.places
+        for key_node, value_node in node.value:
+            line = self.line(key_node.start_mark)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise SpecError(self.document.mistake_at(line, (), "a key must be a word"))
+            if key_node.tag == f"{_STANDARD}merge":
+                what = "merge keys (<<) are not read; write the fields out"
+                raise SpecError(self.document.mistake_at(line, (), what))
+            key = str(key_node.value)
+            here = (*location, key)
+            if key in mapping:
+                first = f", first in {places[here]}" if places[here] else ""
+                raise SpecError(self.document.mistake_at(line, here, f"is given twice{first}; keep one"))
+            places[here] = line
+            mapping[key] = self.construct(value_node, here, above)
+        return mapping
+
+    def scalar(self, node: yaml.Node, location: Location) -> Any:
+        kind, text = node.tag.removeprefix(_STANDARD), str(node.value)
+        if kind in _TEXT:
+            return text
+        if kind == "timestamp":
+            raise SpecError(self.document.mistake(location, f"YAML takes {text} for a date; put it in quotes"))
+        try:
+            value = yaml.SafeLoader("").construct_object(node)
+        except (yaml.YAMLError, ValueError, LookupError) as error:
+            what = f"cannot be read as a plain value ({kind} '{cut(text)}')"
+            raise SpecError(self.document.mistake(location, what)) from error
+        base = _hidden_base(kind, text)
+        if base:
+            what = f"YAML takes {text} for {value}, a number in base {base}; write it out"
+            raise SpecError(self.document.mistake(location, what))
+        return value
+
+
+def _hidden_base(kind: str, text: str) -> int | None:
+    """The base that YAML 1.1 gives a number which nobody meant: 1:30 is 90, and 010 is 8."""
+    if kind in ("int", "float") and ":" in text:
+        return 60
+    return 8 if kind == "int" and re.fullmatch(r"[-+]?0[0-7_]+", text) else None

@@ -5,22 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import Field
 
 from moonas import content
-from moonas.spec.document import Document, read_document
-from moonas.spec.validation import SpecModel, choices, one_of, validate, whole
+from moonas.spec.document import read_document
+from moonas.spec.gene import gene, one_of, whole
+from moonas.spec.validation import LISTED, SOME, SpecModel, validate
 
 BLOCKS = ("plain", "residual", "separable", "inverted_residual")
 
 
-def _gene(check: Any) -> Any:
-    return PlainValidator(choices(check))
-
-
-Width = Annotated[Any, _gene(whole(1, 65536))]
-Kernel = Annotated[Any, _gene(whole(1, 31, odd=True))]
-Stride = Annotated[Any, _gene(whole(1, 4))]
+Width = Annotated[Any, gene(whole(1, 65536))]
+Kernel = Annotated[Any, gene(whole(1, 31, odd=True))]
+Stride = Annotated[Any, gene(whole(1, 4))]
 
 
 class StemSpec(SpecModel):
@@ -34,18 +31,18 @@ class StemSpec(SpecModel):
 class StageSpec(SpecModel):
     """Blocks of one kind and width; the first one takes the stride. A depth of 0 leaves the stage out."""
 
-    block: Annotated[Any, _gene(one_of(*BLOCKS))]
-    depth: Annotated[Any, _gene(whole(0, 1000))]
+    block: Annotated[Any, gene(one_of(*BLOCKS))]
+    depth: Annotated[Any, gene(whole(0, 1000))]
     width: Width
     kernel: Kernel = 3
     stride: Stride = 2
-    expansion: Annotated[Any, _gene(whole(1, 16))] = 4
+    expansion: Annotated[Any, gene(whole(1, 16))] = 4
 
 
 class HeadSpec(SpecModel):
     """What follows the stages: an optional 1x1 convolution of `width` (0: none), pooling, a linear layer."""
 
-    width: Annotated[Any, _gene(whole(0, 65536))] = 0
+    width: Annotated[Any, gene(whole(0, 65536))] = 0
 
 
 class EncodingSpec(SpecModel):
@@ -54,7 +51,7 @@ class EncodingSpec(SpecModel):
     name: str
     family: Literal["staged_cnn"]
     stem: StemSpec
-    stages: Annotated[tuple[StageSpec, ...], Field(min_length=1, strict=False)]
+    stages: Annotated[tuple[StageSpec, ...], LISTED, SOME]
     head: HeadSpec = HeadSpec()
 
     def tree(self) -> dict[str, Any]:
@@ -71,22 +68,18 @@ class FactorySpec(SpecModel):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-def load_encoding(name: str) -> EncodingSpec:
+def load_encoding(name: str, *, beside: Path = Path()) -> EncodingSpec:
     """Read an encoding by path or shipped name.
+
+    Args:
+        name: what the user wrote.
+        beside: the folder where a relative path begins.
 
     Raises:
         SpecError: if the file is wrong.
         UnknownNameError: if there is no such file.
     """
-    path = content.find("encodings", name)
+    path = content.find("encodings", name, beside=beside)
     document = read_document(path)
-    document.tree.setdefault("name", Path(path).stem)
-    return encoding_from(document)
-
-
-def encoding_from(document: Document, at: tuple[str, ...] = ()) -> EncodingSpec:
-    """Check the encoding that stands at `at` in a document."""
-    tree = document.tree
-    for key in at:
-        tree = tree[key]
-    return validate(EncodingSpec, tree, document, at)
+    document.tree.setdefault("name", path.stem)
+    return validate(EncodingSpec, document.tree, document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,14 +10,17 @@ from typing import Any, TypeVar
 import yaml
 
 from moonas import content
-from moonas.errors import MoonasError, SpecError
+from moonas.errors import SpecError, UnknownNameError
 from moonas.registry import is_dotted_path, path_of
 from moonas.spec.device import load_device_tree
-from moonas.spec.document import Document, Location, apply_overrides, read_document
-from moonas.spec.encoding import EncodingSpec, FactorySpec, encoding_from, load_encoding
+from moonas.spec.document import Document, read_document
+from moonas.spec.encoding import EncodingSpec, FactorySpec, load_encoding
 from moonas.spec.metric import Cost, Goal
+from moonas.spec.overrides import apply_overrides
+from moonas.spec.plain import plain
 from moonas.spec.problem import ProblemSpec
-from moonas.spec.validation import named, validate, wrong_type
+from moonas.spec.validation import named, validate
+from moonas.spec.wording import wrong_type
 
 Loaded = TypeVar("Loaded")
 
@@ -39,20 +43,30 @@ def load_problem(
         UnknownNameError: if there is no such problem.
     """
     document = _problem_document(problem)
-    apply_overrides(document, _without_callables(overrides or {}), label=label)
-    _resolve_path(document, overrides or {})
-    tree = dict(document.tree)
-    if "encoding" in tree:
-        tree["encoding"] = _resolve_encoding(document)
-    if "device" in tree:
-        tree["device"] = _resolve_device(document)
-    return validate(ProblemSpec, tree, document)
+    given = {path: plain(value, f"{label} {path}") for path, value in (overrides or {}).items()}
+    apply_overrides(document, given, label=label)
+    _resolve_path(document)
+    tree, wrong = dict(document.tree), []
+    for key, (resolve, stand_in) in _RESOLVED.items():
+        if key in tree:
+            try:
+                tree[key] = resolve(document)
+            except SpecError as error:
+                wrong.append(str(error))
+                tree[key] = stand_in
+    try:
+        spec = validate(ProblemSpec, tree, document)
+    except SpecError as error:
+        raise SpecError("\n".join([*wrong, str(error)])) from error
+    if wrong:
+        raise SpecError("\n".join(wrong))
+    return spec
 
 
 def objective(
     function: Callable[..., float],
     *,
-    goal: Goal,
+    goal: Goal | None = None,
     name: str | None = None,
     at_most: float | None = None,
     at_least: float | None = None,
@@ -64,7 +78,7 @@ def objective(
     Args:
         function: f(module, context) -> float, on the built module in evaluation mode; `context` has `architecture`,
             `task`, `device`, `operations`, `seed` and, for dear ones, `validation`.
-        goal: "maximize" or "minimize".
+        goal: "maximize" or "minimize"; an objective needs it, a constraint takes none.
         name: the column's name, with its unit; the function's own if not given.
         at_most: the largest value allowed.
         at_least: the smallest value allowed.
@@ -84,7 +98,7 @@ def objective(
 
 def _problem_document(problem: str | Path | Mapping[str, Any]) -> Document:
     if isinstance(problem, Mapping):
-        document = Document("<python>", _without_callables(problem))
+        document = Document("<python>", plain(problem, "<python>"))
         document.tree.setdefault("name", "search")
         return document
     path = content.find("problems", str(problem))
@@ -93,75 +107,63 @@ def _problem_document(problem: str | Path | Mapping[str, Any]) -> Document:
     return document
 
 
-def _without_callables(value: Any) -> Any:
-    """A deep copy in plain values, each function replaced by the dotted path under which it is remembered."""
-    if isinstance(value, Mapping):
-        return {str(key): _without_callables(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_callables(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    return path_of(value) if callable(value) else value
-
-
-def _resolve_path(document: Document, overrides: Mapping[str, Any]) -> None:
-    """Make data.path absolute: it is relative to the file that says so, or to here when it comes from outside."""
+def _resolve_path(document: Document) -> None:
+    """Make data.path absolute."""
     data = document.tree.get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("path"), str):
-        return
-    from_file = not document.source.startswith("<") and not any(key in ("data", "data.path") for key in overrides)
-    base = Path(document.source).parent if from_file else Path()
-    data["path"] = str((base / Path(data["path"]).expanduser()).resolve())
+    if isinstance(data, dict) and isinstance(data.get("path"), str):
+        home = os.path.expanduser(data["path"])  # noqa: PTH111  # Path.expanduser raises where there is no such user
+        data["path"] = str((document.folder(("data", "path")) / home).resolve())
+
+
+def _named_part(document: Document, key: str, kind: str) -> dict[str, Any]:
+    """A part that may be a bare name, as a mapping.
+
+    Raises:
+        SpecError: if it is neither, or its name is not text.
+    """
+    found = document.tree[key]
+    part = named(found)
+    if not isinstance(part, dict):
+        raise SpecError(document.mistake((key,), wrong_type(found, f"the name of {kind} or `key: value` pairs")))
+    if not isinstance(part.get("name", ""), str):
+        raise SpecError(document.mistake((key, "name"), wrong_type(part["name"], "text")))
+    return part
 
 
 def _resolve_encoding(document: Document) -> EncodingSpec | FactorySpec:
-    found = named(document.tree["encoding"])
-    if not isinstance(found, dict):
-        raise SpecError(
-            document.mistake(("encoding",), wrong_type(found, "the name of an encoding or `key: value` pairs"))
-        )
+    found = _named_part(document, "encoding", "an encoding")
     if "family" in found or "name" not in found:
-        document.tree["encoding"] = found = {"name": document.tree["name"], **found}
-        return encoding_from(document, ("encoding",))
-    name = found["name"]
-    if isinstance(name, str) and is_dotted_path(name):
+        return validate(EncodingSpec, {"name": str(document.tree["name"]), **found}, document, ("encoding",))
+    if is_dotted_path(found["name"]):
         return validate(FactorySpec, found, document, ("encoding",))
-    if not isinstance(name, str):
-        raise SpecError(document.mistake(("encoding", "name"), wrong_type(name, "text")))
-    _refuse_more_than_name(document, found)
-    return _at_place(document, ("encoding", "name"), lambda: load_encoding(name))
-
-
-def _refuse_more_than_name(document: Document, found: dict[str, Any]) -> None:
-    for key in found:
-        if key != "name":
-            what = "cannot be set beside a named encoding; `moonas copy NAME` gives you a file of your own to edit"
-            raise SpecError(document.mistake(("encoding", key), what))
+    beside = [key for key in found if key != "name"]
+    if beside:
+        what = "cannot be set beside a named encoding; `moonas copy NAME` gives you a file of your own to edit"
+        raise SpecError("\n".join(document.mistake(("encoding", key), what) for key in beside))
+    return _load_named(document, "encoding", found["name"], load_encoding)
 
 
 def _resolve_device(document: Document) -> dict[str, Any]:
-    found = named(document.tree["device"])
-    if not isinstance(found, dict):
-        raise SpecError(
-            document.mistake(("device",), wrong_type(found, "the name of a device profile or `key: value` pairs"))
-        )
-    name = found.get("name", "here")
+    found = _named_part(document, "device", "a device profile")
     if "kind" in found:  # a resolved problem: the profile has been read in already
         return found
-    if not isinstance(name, str):
-        raise SpecError(document.mistake(("device", "name"), wrong_type(name, "text")))
-    profile = _at_place(document, ("device", "name"), lambda: load_device_tree(name))
+    profile = _load_named(document, "device", found.get("name", "here"), load_device_tree)
     return {**profile, **found, "name": profile["name"]}
 
 
-def _at_place(document: Document, location: Location, load: Callable[[], Loaded]) -> Loaded:
-    """Run `load`; a name that it does not know is a mistake of this document, not of the file it looked for."""
+# What is read in from other files, and a valid value that stands in for it while the rest of the problem is checked.
+_RESOLVED: dict[str, tuple[Callable[[Document], Any], Any]] = {
+    "encoding": (_resolve_encoding, FactorySpec(name="")),
+    "device": (_resolve_device, {}),
+}
+
+
+def _load_named(document: Document, key: str, name: str, load: Callable[..., Loaded]) -> Loaded:
+    """Load by name; a name that nothing goes by is a mistake of this document, not of the file it looked for."""
     try:
-        return load()
-    except SpecError:
-        raise
-    except MoonasError as error:
-        raise SpecError(document.mistake(location, str(error))) from error
+        return load(name, beside=document.folder((key, "name")))
+    except UnknownNameError as error:
+        raise SpecError(document.mistake((key, "name"), str(error))) from error
 
 
 def to_yaml(spec: ProblemSpec) -> str:

@@ -22,7 +22,8 @@ from moonas.registry import ENCODINGS, STRATEGIES, import_path
 from moonas.search.strategy import Strategy
 from moonas.spec.encoding import FactorySpec
 from moonas.spec.metric import LATENCY_COLUMNS, METRICS
-from moonas.spec.problem import MetricUse, ObjectiveSpec, ProblemSpec
+from moonas.spec.objective import MetricUse, ObjectiveSpec
+from moonas.spec.problem import ProblemSpec
 
 
 def assemble_encoding(spec: ProblemSpec) -> Encoding:

@@ -12,7 +12,7 @@ import numpy as np
 
 from moonas.errors import DataError, one_line
 from moonas.registry import DATA_SETS
-from moonas.spec.problem import DataSpec
+from moonas.spec.data import DataSpec
 
 Array = np.ndarray[Any, Any]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from moonas.architecture.architecture import Task
 from moonas.errors import DataError
-from moonas.spec.problem import DataSpec
+from moonas.spec.data import DataSpec
 from moonas.training.data_sets import DataSet, Part, load_data_set
 
 

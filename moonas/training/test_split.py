@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moonas.spec.problem import DataSpec
+from moonas.spec.data import DataSpec
 from moonas.training.data_sets import Part, load_data_set
 from moonas.training.split import split_indices
 

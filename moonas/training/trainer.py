@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from moonas.architecture.architecture import Architecture, Task
 from moonas.errors import CandidateError
-from moonas.spec.problem import FidelitySpec, TrainingSpec
+from moonas.spec.training import FidelitySpec, TrainingSpec
 from moonas.training.augment import augment
 from moonas.training.data_sets import Part
 from moonas.training.split import SearchData

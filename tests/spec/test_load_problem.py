@@ -187,8 +187,13 @@ def test_an_objective_from_python_carries_all_it_was_given() -> None:
 
 
 def test_a_constraint_from_python_needs_no_objective() -> None:
-    use = load_problem(CONTENT | {"constraints": [objective(joules, goal="minimize", at_most=9)]}).constraints[0]
+    use = load_problem(CONTENT | {"constraints": [objective(joules, at_most=9)]}).constraints[0]
     assert (use.column, use.at_most) == ("joules", 9)
+
+
+def test_an_objective_from_python_needs_a_goal() -> None:
+    with pytest.raises(SpecError, match=r"objectives\.0\.goal: is missing; say maximize or minimize"):
+        load_problem(CONTENT | {"objectives": [objective(joules)]})
 
 
 def test_a_function_may_stand_for_the_path_of_a_metric() -> None:

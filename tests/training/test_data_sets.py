@@ -18,7 +18,7 @@ from PIL import Image
 
 from moonas.errors import DataError
 from moonas.registry import path_of
-from moonas.spec.problem import DataSpec, SplitSpec
+from moonas.spec.data import DataSpec, SplitSpec
 from moonas.training.data_sets import DataSet, assemble, load_data_set
 from moonas.training.test_split import load_test_part
 

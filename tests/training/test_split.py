@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from moonas.architecture.architecture import Task
 from moonas.errors import DataError
-from moonas.spec.problem import DataSpec, SplitSpec
+from moonas.spec.data import DataSpec, SplitSpec
 from moonas.training.data_sets import DataSet, Part, load_data_set
 from moonas.training.split import load_search_data, split_indices
 from moonas.training.test_split import load_test_part

@@ -24,7 +24,8 @@ from torch import nn
 from moonas.architecture.architecture import Architecture, Task
 from moonas.architecture.staged_cnn import Stage, StagedCNN, Stem
 from moonas.errors import CandidateError
-from moonas.spec.problem import DataSpec, FidelitySpec, TrainingSpec
+from moonas.spec.data import DataSpec
+from moonas.spec.training import FidelitySpec, TrainingSpec
 from moonas.training.data_sets import Part
 from moonas.training.split import SearchData, load_search_data
 from moonas.training.trainer import Trainer, one_cycle, recalibrate, subset

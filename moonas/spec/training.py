@@ -1,0 +1,45 @@
+"""What a problem may say of training: how much of it a candidate gets, and the recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from moonas.spec.validation import SpecModel
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class FidelitySpec(SpecModel):
+    """How much training a candidate gets. Other phases of a search differ in this value alone.
+
+    Attributes:
+        epochs: passes over the training images.
+        samples: training images used, a stratified part; all if not given.
+        resolution: side to which images are resized, in pixels; theirs if not given.
+        seeds: trainings from different initial weights, averaged.
+    """
+
+    epochs: Positive = 10
+    samples: Positive | None = None
+    resolution: Positive | None = None
+    seeds: Annotated[int, Field(ge=1, le=100)] = 1
+
+
+class TrainingSpec(SpecModel):
+    """The recipe: Nesterov SGD under a one-cycle schedule, with batch augmentation.
+
+    Attributes:
+        learning_rate: the peak of the cycle.
+        shift: random shift of each image, in pixels to each side.
+        flip: whether images are mirrored at random; wrong for digits and letters.
+    """
+
+    batch: Annotated[int, Field(ge=2)] = 64
+    learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.1
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 5e-4
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    shift: Annotated[int, Field(ge=0, le=64)] = 1
+    flip: bool = False
