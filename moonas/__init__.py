@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from moonas.problem.objective import Constraint as Constraint
     from moonas.problem.objective import Objective as Objective
     from moonas.problem.trial import Trial as Trial
-    from moonas.search.strategy import Strategy as Strategy
     from moonas.spec.load import objective as objective
+    from moonas.strategy.strategy import Strategy as Strategy
     from moonas.study.study import Study as Study
     from moonas.study.study import load as load
     from moonas.study.study import search as search
@@ -35,7 +35,7 @@ _HOMES = {
     "Genotype": "moonas.encoding.encoding",
     "MoonasError": "moonas.errors",
     "Objective": "moonas.problem.objective",
-    "Strategy": "moonas.search.strategy",
+    "Strategy": "moonas.strategy.strategy",
     "Study": "moonas.study.study",
     "Task": "moonas.architecture.architecture",
     "Trial": "moonas.problem.trial",

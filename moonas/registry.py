@@ -131,6 +131,6 @@ DATA_SETS = Registry(
 )
 STRATEGIES = Registry(
     "strategy",
-    {"nsga2": "moonas.search.nsga2:NSGA2", "random": "moonas.search.random_search:RandomSearch"},
+    {"nsga2": "moonas.strategy.nsga2:NSGA2", "random": "moonas.strategy.random_search:RandomSearch"},
     "moonas.strategies",
 )

@@ -160,6 +160,13 @@ def test_every_public_name_is_there_and_documented() -> None:
         _ = moonas.serch
 
 
+def test_no_public_name_is_also_a_rooms_name() -> None:
+    import pkgutil
+
+    # Importing a sub-package would put it in the place of the function of that name.
+    assert not set(moonas.__all__) & {module.name for module in pkgutil.iter_modules(moonas.__path__)}
+
+
 def test_a_script_without_a_main_guard_and_with_functions_of_its_own_runs_in_workers(here: Path) -> None:
     script = here / "script.py"
     script.write_text(

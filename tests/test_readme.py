@@ -75,6 +75,14 @@ def test_a_strategy_of_ones_own() -> None:
     assert trials["key"].is_unique
 
 
+def test_the_python_example(here: Path) -> None:
+    (example,) = [block for block in BLOCKS if "study.trials" in block]
+    example = example.replace('"digits"', '"digits_tiny"')  # two minutes are too long for a test
+    result = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert len(pd.read_csv("runs/digits_tiny/trials.csv")) == 16
+
+
 def test_the_pymoo_example(here: Path) -> None:
     (example,) = [block for block in BLOCKS if "as_pymoo" in block]
     result = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)

@@ -19,11 +19,11 @@ from moonas.hardware.device import DeviceProfile
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Budget
 from moonas.registry import ENCODINGS, STRATEGIES, import_path
-from moonas.search.strategy import Strategy
 from moonas.spec.encoding import FactorySpec
 from moonas.spec.metric import LATENCY_COLUMNS, METRICS
 from moonas.spec.objective import MetricUse, ObjectiveSpec
 from moonas.spec.problem import ProblemSpec
+from moonas.strategy.strategy import Strategy
 
 
 def assemble_encoding(spec: ProblemSpec) -> Encoding:

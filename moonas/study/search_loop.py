@@ -14,8 +14,8 @@ from moonas.errors import SearchFailedError
 from moonas.problem.objective import Objective
 from moonas.problem.trial import Trial
 from moonas.report.hypervolume import Hypervolume, with_box
-from moonas.search.strategy import Strategy
 from moonas.spec.problem import ProblemSpec
+from moonas.strategy.strategy import Strategy
 from moonas.study import assemble
 from moonas.study.progress import Listener, Snapshot
 from moonas.study.session import Session

@@ -18,10 +18,10 @@ from moonas.problem.trial import Trial
 from moonas.report.front import pareto_front
 from moonas.report.hypervolume import first_generation, hypervolume_history, with_box
 from moonas.report.plot import plot_front
-from moonas.search.strategy import Strategy
 from moonas.spec.load import load_problem
 from moonas.spec.metric import LATENCY_COLUMNS
 from moonas.spec.problem import ProblemSpec
+from moonas.strategy.strategy import Strategy
 from moonas.study import assemble
 from moonas.study.archive import Archive
 from moonas.study.folder import RunFolder

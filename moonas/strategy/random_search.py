@@ -7,7 +7,7 @@ from itertools import islice
 
 from moonas.encoding.encoding import Genotype
 from moonas.problem.trial import Trial
-from moonas.search.strategy import Strategy
+from moonas.strategy.strategy import Strategy
 
 
 class RandomSearch(Strategy):

@@ -20,9 +20,9 @@ from moonas.encoding.staged_cnn import StagedCNNEncoding
 from moonas.errors import MoonasError
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Trial
-from moonas.search.nsga2 import NSGA2
-from moonas.search.random_search import RandomSearch
-from moonas.search.strategy import Strategy
+from moonas.strategy.nsga2 import NSGA2
+from moonas.strategy.random_search import RandomSearch
+from moonas.strategy.strategy import Strategy
 
 F, G = Objective("f", "minimize"), Objective("g", "minimize")
 BIG = PointSpace(*[101] * 6)

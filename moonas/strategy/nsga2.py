@@ -14,7 +14,7 @@ from moonas.encoding.encoding import Genotype
 from moonas.errors import MoonasError
 from moonas.problem.objective import minimised, total_violation
 from moonas.problem.trial import Trial
-from moonas.search.strategy import Strategy
+from moonas.strategy.strategy import Strategy
 
 
 @dataclass(frozen=True)

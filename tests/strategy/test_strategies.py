@@ -18,10 +18,10 @@ from moonas.encoding.encoding import Encoding, Genotype
 from moonas.encoding.staged_cnn import StagedCNNEncoding
 from moonas.problem.objective import Objective
 from moonas.registry import STRATEGIES
-from moonas.search.nsga2 import NSGA2
-from moonas.search.random_search import RandomSearch
-from moonas.search.strategy import Strategy
 from moonas.spec.encoding import load_encoding
+from moonas.strategy.nsga2 import NSGA2
+from moonas.strategy.random_search import RandomSearch
+from moonas.strategy.strategy import Strategy
 
 OBJECTIVES = (Objective("f", "minimize"), Objective("g", "maximize"))
 every_strategy = pytest.mark.parametrize("make", [NSGA2, RandomSearch])
