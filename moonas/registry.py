@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -42,6 +43,22 @@ def path_of(given: Callable[..., Any], name: str | None = None) -> str:
     return path
 
 
+def given_objects() -> dict[str, Any]:
+    """The objects handed over from Python so far, by path."""
+    return dict(_given_from_python)
+
+
+@contextmanager
+def as_given(objects: Mapping[str, Any]) -> Iterator[None]:
+    """Let paths mean what they meant when `objects` was taken, though a later function may have taken a path over."""
+    now = given_objects()
+    _given_from_python.update(objects)
+    try:
+        yield
+    finally:
+        _given_from_python.update(now)
+
+
 def import_path(path: str) -> Any:
     """Import `package.module:object`; the current folder counts as a place to import from.
 
@@ -53,7 +70,7 @@ def import_path(path: str) -> Any:
     module_name, _, attribute = path.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.insert(0, here)
+        sys.path.append(here)
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -1,6 +1,5 @@
 """What several rooms of the tests share."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,16 +7,6 @@ from typing import Any
 import pytest
 
 import moonas
-
-KNOWN_GAPS = set(json.loads((Path(__file__).parent / "known_gaps.json").read_text(encoding="utf-8")))
-"""Tests of messages and of input from Python that are right and not met yet: mend the code, then take the line out."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expect the known gaps to fail, and nothing else."""
-    for item in items:
-        if item.nodeid in KNOWN_GAPS:
-            item.add_marker(pytest.mark.xfail(reason="a known gap: tests/known_gaps.json", strict=False))
 
 
 @pytest.fixture

@@ -6,9 +6,15 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
-from moonas.architecture.architecture import Architecture
+from moonas.architecture.architecture import Architecture, Task
 from moonas.errors import CandidateError, one_line
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,20 @@ def attempt(measure: Callable[[], Mapping[str, float]]) -> Outcome:
         return {name: checked(name, value) for name, value in measure().items()}
     except (Exception, SystemExit) as error:
         return Failure(_out_of_memory(error) or one_line(error))
+
+
+def seeded(seed: int, call: Callable[[], Result]) -> Result:
+    """Run a call with PyTorch's global generator seeded, and leave that generator as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return call()
+
+
+def build(candidate: Candidate, task: Task) -> nn.Module:
+    """Build the network of a candidate; its weights come from the candidate's seed."""
+    return seeded(candidate.seed, lambda: candidate.architecture.build(task))
 
 
 def checked(name: str, value: object) -> float:

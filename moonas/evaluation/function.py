@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from moonas.architecture.architecture import Architecture, Task
-from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt
+from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, seeded
 
 MetricFunction = Callable[[Any, "EvaluationContext"], float]
 Tracer = Callable[..., tuple[Any, ...]]
@@ -76,12 +76,3 @@ class FunctionEvaluator(Evaluator):
 
     def _measure(self, candidate: Candidate) -> Mapping[str, float]:
         return seeded(candidate.seed, lambda: self._call(candidate.architecture.build(self._call.task), candidate))
-
-
-def seeded(seed: int, call: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Run a call with PyTorch's global generator seeded, and leave that generator as it was."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return call()

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from moonas.architecture.architecture import Task
-from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome, attempt
+from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome, attempt, build
 
 
 class LatencyEvaluator(Evaluator):
@@ -31,7 +31,7 @@ class LatencyEvaluator(Evaluator):
         inferences: list[Any] = []
 
         def load(candidate: Candidate) -> Mapping[str, float]:
-            inference = self._prepare(candidate.architecture.build(self._task), self._task.input_shape)
+            inference = self._prepare(build(candidate, self._task), self._task.input_shape)
             inference()
             inferences.append(inference)
             return {}

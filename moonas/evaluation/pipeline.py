@@ -105,23 +105,33 @@ class Pipeline:
             count = 1 if self.evaluators[stage].together else len(chunks)
             futures = {self._submit(executor, stage, chunk): chunk for chunk in chunks[:count]}
             chunks = chunks[count:]
-            for future in as_completed(futures):
-                chunk = futures[future]
-                try:
-                    outcomes, seconds = future.result()
-                    if len(outcomes) != len(chunk):
-                        raise CandidateError(f"the evaluator gave {len(outcomes)} outcomes for {len(chunk)} candidates")
-                except (Exception, SystemExit) as error:  # the trial border: whatever broke the chunk
-                    if len(chunk) > 1:
+            try:
+                for future in as_completed(futures):
+                    chunk = futures[future]
+                    outcomes, seconds = _answer(future, len(chunk))
+                    if outcomes is None:
                         chunks += [[pending] for pending in chunk]
                         continue
-                    outcomes, seconds = [Failure(one_line(error))], getattr(error, "seconds", 0.0)
-                for pending, outcome in zip(chunk, outcomes, strict=True):
-                    pending.take(outcome, seconds / len(chunk))
-                    yield pending
+                    for pending, outcome in zip(chunk, outcomes, strict=True):
+                        pending.take(outcome, seconds / len(chunk))
+                        yield pending
+            finally:
+                for future in futures:  # nobody waits any longer, if this was interrupted
+                    future.cancel()
 
     def _submit(self, executor: Executor, stage: int, chunk: Sequence[_Pending]) -> Future[tuple[list[Outcome], float]]:
         return executor.submit(worker.evaluate, self.study, stage, [pending.candidate for pending in chunk])
+
+
+def _answer(future: Future[tuple[list[Outcome], float]], count: int) -> tuple[list[Outcome] | None, float]:
+    """The outcomes of a chunk of `count` candidates and their seconds; None for several that broke as a whole."""
+    try:
+        outcomes, seconds = future.result()
+        if len(outcomes) != count:
+            raise CandidateError(f"the evaluator gave {len(outcomes)} outcomes for {count} candidates")
+    except (Exception, SystemExit) as error:  # the trial border: whatever broke the chunk
+        return (None if count > 1 else [Failure(one_line(error))]), getattr(error, "seconds", 0.0)
+    return outcomes, seconds
 
 
 def _work(pending: _Pending) -> float:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from moonas.architecture.architecture import Task
-from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt
+from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, build
 
 
 class StaticEvaluator(Evaluator):
@@ -23,7 +23,7 @@ class StaticEvaluator(Evaluator):
         return [attempt(partial(self._count, candidate)) for candidate in candidates]
 
     def _count(self, candidate: Candidate) -> Mapping[str, float]:
-        module = candidate.architecture.build(self._task).eval()
+        module = build(candidate, self._task).eval()
         counts: dict[str, Callable[[], float]] = {
             "params": lambda: sum(parameter.numel() for parameter in module.parameters()),
             "size_mb": lambda: sum(t.numel() * t.element_size() for t in module.state_dict().values()) / 1e6,

@@ -9,8 +9,8 @@ from statistics import fmean
 from typing import Any, Protocol
 
 from moonas.architecture.architecture import Task
-from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, checked
-from moonas.evaluation.function import FunctionCaller, seeded
+from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, checked, seeded
+from moonas.evaluation.function import FunctionCaller
 
 
 class Trainer(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +18,8 @@ class NASProblem(Problem):  # type: ignore[misc]  # pymoo is untyped
     """Architecture search as a pymoo Problem on integer variables, one for each gene.
 
     `F` holds the objectives with signs flipped where the goal is to maximise. `G` holds the violation of each
-    constraint, and a last column that is 1 for what is unfit for a reason that no other tells; positive is infeasible.
+    constraint, and a last column for what is unfit for a reason that no other tells, infinite for what failed: a
+    network that breaks a limit is better than one that cannot be evaluated.
     Where an objective has no value, as for a candidate that was never trained, `F` is infinite: pymoo ranks infeasible
     solutions by `G` alone. Real-valued variables are cut into choices, so operators for real numbers work, too.
     """
@@ -61,4 +63,4 @@ class NASProblem(Problem):  # type: ignore[misc]  # pymoo is untyped
         measured = trial.metrics
         broken = [c.violation(measured[c.metric]) if c.metric in measured else 0.0 for c in self.constraints]
         feasible = trial.state == "complete" or (trial.state == "infeasible" and any(broken))
-        return [*broken, float(not feasible)]
+        return [*broken, 0.0 if feasible else math.inf if trial.state == "failed" else 1.0]

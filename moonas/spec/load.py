@@ -24,6 +24,8 @@ from moonas.spec.wording import wrong_type
 
 Loaded = TypeVar("Loaded")
 
+HEADER = "# Written by moonas: the problem of this run, in full."
+
 
 def load_problem(
     problem: str | Path | Mapping[str, Any],
@@ -170,4 +172,4 @@ def to_yaml(spec: ProblemSpec) -> str:
     """The problem in full, defaults and all, as a file that can be run again."""
     tree = spec.model_dump(mode="json", exclude_none=True)
     text: str = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
-    return f"# Written by moonas: the problem of this run, in full.\n{text}"
+    return f"{HEADER}\n{text}"

@@ -36,7 +36,7 @@ class Archive:
         """Open the file, and make it if it is not there.
 
         Raises:
-            RunFolderError: if it cannot be opened, or is no archive.
+            RunFolderError: if it cannot be opened, is no archive, or is one of another encoding.
         """
         self.path = path
         self._encoding = encoding
@@ -45,6 +45,16 @@ class Archive:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
+        self._check_genes()
+
+    def _check_genes(self) -> None:
+        """Refuse an archive whose genotypes mean something else than they do in this encoding."""
+        genes = [[gene.name, [repr(choice) for choice in gene.choices]] for gene in self._encoding.genes]
+        found = self.fact("genes")
+        if found is not None and found != genes:
+            raise RunFolderError(f"{self.path} holds trials of another encoding; give another folder")
+        if found is None:
+            self.note("genes", genes)
 
     def append(self, trial: Trial) -> None:
         """Write one trial.
@@ -78,6 +88,11 @@ class Archive:
     def __iter__(self) -> Iterator[Trial]:
         """All trials in the order of their numbers."""
         return (self._trial(row) for row in self._rows("ORDER BY number"))
+
+    def clear(self) -> None:
+        """Forget all trials."""
+        with _plain_words(self.path):
+            self._connection.execute("DELETE FROM trials")
 
     def numbers(self) -> set[int]:
         """The numbers that are taken."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -41,6 +42,18 @@ def assemble_encoding(spec: ProblemSpec) -> Encoding:
     if not isinstance(made, Encoding):
         raise SpecError(f"encoding {spec.encoding.name}: must give an Encoding, gives {type(made).__name__}")
     return made
+
+
+def check_columns(encoding: Encoding, metrics: Sequence[str]) -> None:
+    """Refuse genes that would share a column of the CSVs with something else.
+
+    Raises:
+        SpecError: naming the gene.
+    """
+    taken = {"key", "number", "state", *metrics, "seconds", "error"}
+    for gene in encoding.genes:
+        if gene.name in taken:
+            raise SpecError(f"encoding: a gene cannot be called {gene.name}: that is another column; rename it")
 
 
 def assemble_objectives(spec: ProblemSpec) -> tuple[Objective, ...]:

@@ -19,7 +19,7 @@ import filelock
 import yaml
 
 from moonas.errors import RunFolderError
-from moonas.spec.load import to_yaml
+from moonas.spec.load import HEADER, to_yaml
 from moonas.spec.problem import ProblemSpec
 
 _LOCK, _HOLDER, _DRAFTS = ".lock", ".holder.json", ".writing-"
@@ -122,11 +122,18 @@ class RunFolder:
         """Keep out of folders that are not ours, so that no file of the user's is written over."""
         names = {child.name for child in self.path.iterdir()}
         foreign = {name for name in names if name not in (_LOCK, _HOLDER) and not name.startswith(_DRAFTS)}
-        if foreign and not names & {"problem.yaml", "trials.sqlite"}:
+        if foreign and not self._is_ours(names):
             example = min(foreign)
             raise RunFolderError(
                 f"{self.path} is not a run folder: it holds other files, as {example}; give a new or an empty one"
             )
+
+    def _is_ours(self, names: set[str]) -> bool:
+        """Whether a run made this folder; a problem.yaml that moonas has not written is the user's own."""
+        if "trials.sqlite" in names:
+            return True
+        problem = self.path / "problem.yaml"
+        return problem.exists() and problem.read_text(encoding="utf-8", errors="replace").startswith(HEADER)
 
     def _take_lock(self) -> None:
         try:

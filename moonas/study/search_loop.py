@@ -42,6 +42,7 @@ class SearchLoop:
     ):
         """Take what is asked (`strategy`), what answers (`session`), and who wants to know (`listener`)."""
         self._session, self._strategy, self._listener = session, strategy, listener
+        session.begin_walk()
         self._population = spec.search.population
         self._budget = assemble.assemble_budget(spec)
         self._score = _Score(objectives)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import cached_property
+from typing import Any
 
 from moonas.architecture.architecture import Architecture
 from moonas.encoding.encoding import Encoding, Genotype
@@ -15,6 +16,7 @@ from moonas.evaluation.evaluator import Candidate, Evaluator
 from moonas.evaluation.pipeline import Pipeline
 from moonas.problem.objective import Constraint
 from moonas.problem.trial import Trial
+from moonas.registry import as_given
 from moonas.spec.problem import ProblemSpec
 from moonas.study import assemble
 from moonas.study.archive import Archive
@@ -27,25 +29,46 @@ class Session:
 
     Attributes:
         archive: where all trials are.
-        evaluated: how many architectures this session has evaluated itself.
+        evaluated: how many architectures were evaluated on this walk, and not answered by the archive.
     """
 
-    def __init__(self, spec: ProblemSpec, folder: RunFolder, encoding: Encoding, constraints: Sequence[Constraint]):
+    def __init__(
+        self,
+        spec: ProblemSpec,
+        folder: RunFolder,
+        encoding: Encoding,
+        constraints: Sequence[Constraint],
+        given: Mapping[str, Any],
+    ):
         """Claim the folder and open its archive. Data and workers wait until there is something to evaluate.
+
+        Args:
+            spec: the problem.
+            folder: the run folder.
+            encoding: the search space.
+            constraints: what trials must keep.
+            given: functions handed over from Python, by the path that the problem calls them.
 
         Raises:
             RunFolderError: if the folder cannot be had.
         """
         self._spec, self._folder, self._encoding, self._constraints = spec, folder, encoding, constraints
+        self._given = given
         self._name = uuid.uuid4().hex
         folder.claim()
         try:
             self.archive = Archive(folder.archive_path, encoding)
+            if all(trial.state == "failed" for trial in self.archive):
+                self.archive.clear()  # the problem was at fault, and may be mended
             folder.describe(spec, begun=len(self.archive) > 0)
             self._taken = self.archive.numbers()
         except BaseException:
             folder.release()
             raise
+        self.begin_walk()
+
+    def begin_walk(self) -> None:
+        """Start at the beginning of a search's path, where numbers count from 0."""
         self._walked: set[str] = set()
         self.evaluated = 0
 
@@ -67,11 +90,17 @@ class Session:
                 told(known)
             else:
                 asked.append((number, self._encoding.encode(architecture), self._candidate(architecture)))
-        for trial in self._pipeline.run(self._executor, asked) if asked else ():
-            self.archive.append(trial)
-            self.evaluated += 1
-            trials[trial.key] = trial
-            told(trial)
+        try:
+            for trial in self._pipeline.run(self._executor, asked) if asked else ():
+                self.archive.append(trial)
+                self.evaluated += 1
+                trials[trial.key] = trial
+                told(trial)
+        finally:
+            for number, _, candidate in asked:  # interrupted, the rest has no number yet
+                if candidate.architecture.key not in trials:
+                    self._taken.discard(number)
+                    self._walked.discard(candidate.architecture.key)
         return [trials[architecture.key] for architecture in architectures]
 
     def close(self) -> None:
@@ -102,7 +131,8 @@ class Session:
 
     @cached_property
     def _evaluators(self) -> tuple[Evaluator, ...]:
-        return assemble.assemble_evaluators(self._spec)
+        with as_given(self._given):
+            return assemble.assemble_evaluators(self._spec)
 
     @cached_property
     def _pipeline(self) -> Pipeline:

@@ -15,6 +15,7 @@ from moonas.encoding.encoding import Encoding, Genotype
 from moonas.errors import UnknownNameError
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Trial
+from moonas.registry import as_given, given_objects
 from moonas.report.front import pareto_front
 from moonas.report.hypervolume import first_generation, hypervolume_history, with_box
 from moonas.report.plot import plot_front
@@ -60,6 +61,8 @@ class Study:
         self.outcome: Outcome | None = None
         self._folder = RunFolder(self.out)
         self._session: Session | None = None
+        self._given = given_objects()
+        assemble.check_columns(self.encoding, self.metrics)
         self._strategy()  # so that wrong options are refused before anything is written
 
     def run(self, *, listener: Listener | None = None) -> pd.DataFrame:
@@ -151,10 +154,11 @@ class Study:
         self.close()
 
     def _strategy(self) -> Strategy:
-        return assemble.assemble_strategy(self.spec, self.encoding, self.objectives, self.constraints)
+        with as_given(self._given):
+            return assemble.assemble_strategy(self.spec, self.encoding, self.objectives, self.constraints)
 
     def _new_session(self) -> Session:
-        return Session(self.spec, self._folder, self.encoding, self.constraints)
+        return Session(self.spec, self._folder, self.encoding, self.constraints, self._given)
 
     @contextmanager
     def _opened(self) -> Iterator[Session]:

@@ -228,7 +228,7 @@ def test_a_failed_trial_is_infeasible_whatever_was_measured() -> None:
 
 def test_a_problem_without_limits_still_knows_what_failed() -> None:
     out = evaluated(("complete", {"accuracy": 0.5, "cost": 1.0}), ("failed", {}), constraints=())
-    np.testing.assert_array_equal(out["G"], [[0], [1]])
+    np.testing.assert_array_equal(out["G"], [[0], [np.inf]])
 
 
 def test_a_value_that_is_no_number_is_infeasible() -> None:

@@ -114,3 +114,20 @@ def test_a_first_generation_that_fails_whole_stops_the_search(tiny: Callable[...
     with pytest.raises(SearchFailedError, match=r"all 6 candidates of the first generation failed.*no such thing"):
         study.run()
     assert (study.trials["state"] == "failed").all()
+
+
+def test_after_such_a_start_a_mended_function_gets_a_new_one(tiny: Callable[..., moonas.Study]) -> None:
+    broken = True
+
+    def mended(module: nn.Module, context: Any) -> float:
+        if broken:
+            raise RuntimeError("a typing error")
+        return 1.0
+
+    objectives = [{"metric": "params"}, moonas.objective(mended, goal="maximize")]
+    with pytest.raises(SearchFailedError):
+        tiny(objectives=objectives).run()
+    broken = False
+    study = tiny(objectives=objectives)
+    study.run()
+    assert (study.trials["state"] == "complete").all()

@@ -66,6 +66,34 @@ def test_a_folder_with_other_files_is_left_alone(tiny: Tiny, tmp_path: Path) -> 
     assert (tmp_path / "run" / "pareto.csv").read_text() == "mine"
 
 
+def test_a_problem_that_the_user_wrote_is_not_written_over(tmp_path: Path) -> None:
+    own = "# mine\n{encoding: tiny_cnn, task: {input_shape: [1, 8, 8], classes: 10}, objectives: [{metric: params}]}\n"
+    (tmp_path / "problem.yaml").write_text(own)
+    with pytest.raises(RunFolderError, match=r"is not a run folder: it holds other files, as problem\.yaml"):
+        moonas.load(tmp_path / "problem.yaml", out=tmp_path).run()
+    assert (tmp_path / "problem.yaml").read_text() == own
+
+
+def test_the_folder_of_another_encoding_is_refused_before_anything_is_read_wrongly(tiny: Tiny) -> None:
+    tiny().run()
+    with pytest.raises(RunFolderError, match="holds trials of another encoding; give another folder"):
+        _ = tiny(encoding="small_cnn").trials
+
+
+def test_a_gene_that_shares_a_column_is_refused(tiny: Tiny) -> None:
+    class Shadow(moonas.Encoding):
+        genes = (moonas.Gene("params", (1, 2)),)
+
+        def decode(self, genotype: moonas.Genotype) -> moonas.Architecture:
+            raise AssertionError
+
+        def encode(self, architecture: moonas.Architecture) -> moonas.Genotype:
+            raise AssertionError
+
+    with pytest.raises(moonas.MoonasError, match="a gene cannot be called params: that is another column"):
+        tiny(encoding=Shadow)
+
+
 def test_a_changed_problem_is_refused_with_the_difference(tiny: Tiny) -> None:
     study = tiny()
     study.run()

@@ -274,3 +274,27 @@ def test_workers_die_with_a_killed_search(tmp_path: Path) -> None:
             return
         time.sleep(0.2)
     pytest.fail("workers outlive their search")
+
+
+def test_an_interruption_leaves_nothing_running_and_no_numbers_taken(tiny: Callable[..., moonas.Study]) -> None:
+    calls: list[str] = []
+
+    def slow(module: nn.Module, context: Any) -> float:
+        calls.append(context.architecture.key)
+        time.sleep(0.05)
+        return 1.0
+
+    def interrupt(snapshot: Snapshot) -> None:
+        if snapshot.trials == 2:
+            raise InterruptionError
+
+    objectives = [{"metric": "params"}, moonas.objective(slow, goal="maximize", cost="dear")]
+    with tiny(objectives=objectives) as study:
+        study.evaluate([])  # so that the session stays open
+        with pytest.raises(InterruptionError):
+            study.run(listener=interrupt)
+        time.sleep(0.3)
+        assert len(calls) <= 3  # two told, and one that had begun
+        study.run()
+    assert study.trials["number"].tolist() == list(range(18))
+    assert len(calls) <= 18 + 1
