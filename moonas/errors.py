@@ -36,10 +36,6 @@ class DataError(MoonasError):
     """The data set cannot serve: missing, malformed, of one class, too small to be split."""
 
 
-class MissingDependencyError(MoonasError):
-    """An optional package is absent."""
-
-
 class RunFolderError(MoonasError):
     """The run folder is held by another process, belongs to another problem, or cannot be written."""
 

@@ -1,10 +1,11 @@
 """What several rooms of the tests share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import moonas
 
@@ -26,3 +27,12 @@ def tiny(tmp_path: Path) -> Callable[..., moonas.Study]:
         return moonas.load(problem | changes, out=tmp_path / out)
 
     return make
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let PyTorch compute as it does in a worker: sums in one order, so that runs repeat to the bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -78,6 +78,6 @@ def trace(module: nn.Module, input_shape: Sequence[int], *, batch: int = 1) -> t
     """
     twin = copy.deepcopy(module).to("meta").eval()
     images = torch.empty(batch, *input_shape, device="meta")
-    with torch.no_grad(), _Recorder() as recorder:
+    with torch.no_grad(), torch.device("meta"), _Recorder() as recorder:  # tensors it makes itself go there, too
         twin(images)
     return tuple(recorder.operations)

@@ -90,9 +90,10 @@ class Archive:
         return (self._trial(row) for row in self._rows("ORDER BY number"))
 
     def clear(self) -> None:
-        """Forget all trials."""
+        """Forget all trials and facts, but for what the genes are."""
         with _plain_words(self.path):
-            self._connection.execute("DELETE FROM trials")
+            self._connection.executescript("BEGIN; DELETE FROM trials; DELETE FROM facts; COMMIT;")
+        self._check_genes()
 
     def numbers(self) -> set[int]:
         """The numbers that are taken."""

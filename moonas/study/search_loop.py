@@ -18,7 +18,7 @@ from moonas.spec.problem import ProblemSpec
 from moonas.strategy.strategy import Strategy
 from moonas.study import assemble
 from moonas.study.progress import Listener, Snapshot
-from moonas.study.session import Session
+from moonas.study.session import FAILED_START, Session
 
 Outcome = Literal["done", "exhausted", "out of time"]
 _SPENT = "seconds_spent"
@@ -70,7 +70,7 @@ class SearchLoop:
                 barren = 0 if len(self._told) > told_before else barren + 1
                 self._score.open_box(trials)
                 if first:
-                    _refuse_all_failed(trials)
+                    self._refuse_failed_start(trials)
                     first = False
                 self._strategy.tell(trials)
         except _OutOfTimeError:
@@ -88,6 +88,16 @@ class SearchLoop:
             self._session.archive.note(_SPENT, self._before + self._elapsed)
         self._report()
         self._check_time()
+
+    def _refuse_failed_start(self, trials: Sequence[Trial]) -> None:
+        """Stop if nothing of the first generation could be evaluated, and leave word for the next run."""
+        if all(trial.state == "failed" for trial in trials):
+            self._session.archive.note(FAILED_START, True)
+            reason, count = Counter(trial.error for trial in trials).most_common(1)[0]
+            raise SearchFailedError(
+                f"all {len(trials)} candidates of the first generation failed, so the problem is at fault, not they; "
+                f"{count} of them: {reason}. Mend it and run again: that starts afresh"
+            )
 
     def _report(self) -> None:
         if self._listener is not None:
@@ -162,12 +172,3 @@ def _frame(trials: Sequence[Trial], objectives: Sequence[Objective]) -> pd.DataF
     """The frame of some trials, as far as `with_box` wants it."""
     rows = [{"state": t.state, **{o.metric: t.metrics.get(o.metric) for o in objectives}} for t in trials]
     return pd.DataFrame(rows, columns=["state", *(objective.metric for objective in objectives)])
-
-
-def _refuse_all_failed(trials: Sequence[Trial]) -> None:
-    if all(trial.state == "failed" for trial in trials):
-        reason, count = Counter(trial.error for trial in trials).most_common(1)[0]
-        raise SearchFailedError(
-            f"all {len(trials)} candidates of the first generation failed, so the problem is at fault, not they; "
-            f"{count} of them: {reason}"
-        )

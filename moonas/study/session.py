@@ -23,6 +23,9 @@ from moonas.study.archive import Archive
 from moonas.study.executor import InProcessExecutor, ProcessExecutor
 from moonas.study.folder import RunFolder
 
+FAILED_START = "failed_start"
+"""The fact that a search ended because its whole first generation failed."""
+
 
 class Session:
     """Evaluates genotypes for one study; every architecture once, whoever asks for it and however often.
@@ -58,7 +61,7 @@ class Session:
         folder.claim()
         try:
             self.archive = Archive(folder.archive_path, encoding)
-            if all(trial.state == "failed" for trial in self.archive):
+            if self.archive.fact(FAILED_START):
                 self.archive.clear()  # the problem was at fault, and may be mended
             folder.describe(spec, begun=len(self.archive) > 0)
             self._taken = self.archive.numbers()

@@ -171,3 +171,11 @@ def test_nothing_is_computed() -> None:
 
 def test_dropout_is_traced_as_in_evaluation() -> None:
     assert trace(nn.Dropout(0.5).train(), (4, 4)) == ()
+
+
+def test_a_module_may_make_tensors_of_its_own() -> None:
+    class Positions(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images + torch.arange(images.shape[-1])
+
+    assert only(Positions(), 3, 4, 5).kind == "add"

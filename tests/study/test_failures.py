@@ -131,3 +131,24 @@ def test_after_such_a_start_a_mended_function_gets_a_new_one(tiny: Callable[...,
     study = tiny(objectives=objectives)
     study.run()
     assert (study.trials["state"] == "complete").all()
+
+
+def test_failures_told_before_an_interruption_are_kept(tiny: Callable[..., moonas.Study]) -> None:
+    calls: list[str] = []
+
+    def fails_at_first(module: nn.Module, context: Any) -> float:
+        calls.append(context.architecture.key)
+        if len(calls) <= 2:
+            raise RuntimeError("not yet")
+        return 1.0
+
+    def interrupt(snapshot: Any) -> None:
+        if snapshot.trials == 2:
+            raise KeyboardInterrupt
+
+    objectives = [{"metric": "params"}, moonas.objective(fails_at_first, goal="maximize", cost="dear")]
+    study = tiny(objectives=objectives)
+    with pytest.raises(KeyboardInterrupt):
+        study.run(listener=interrupt)
+    study.run()
+    assert (study.trials["state"] == "failed").sum() == 2

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -167,13 +168,12 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     assert (tmp_path / "table.csv").read_text() == "old"
 
 
-@pytest.mark.skipif(not Path("/dev/shm").is_dir() or os.getuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_gives_one_sentence_and_keeps_what_was_told(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let tests mount a disk")
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root, on Linux")
     try:
         script = (
             "import sys, moonas\n"

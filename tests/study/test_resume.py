@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 from torch import nn
 
@@ -263,7 +264,10 @@ def test_workers_die_with_a_killed_search(tmp_path: Path) -> None:
         search_command(tmp_path / "run", workers=2), stderr=subprocess.DEVNULL, start_new_session=True
     )
     group = process.pid
-    time.sleep(4)
+    wait_for_trials(process, tmp_path / "run" / "trials.sqlite", 1)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert process.poll() is None
+    assert len(workers) >= 2
     process.send_signal(signal.SIGKILL)
     process.wait()
     deadline = time.monotonic() + 20
