@@ -33,6 +33,9 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change any field of the problem; may be given often."),
     ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try networks again that failed in an earlier run.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Search for networks: accurate, fast and small on the device they will run on."""
@@ -41,7 +44,7 @@ def run(
         overrides = parse_assignments(assignments or [])
         overrides |= {path: value for path, value in flags.items() if value is not None}
         study = _load(problem, overrides, out)
-        raise typer.Exit(_search(study, quiet=quiet))
+        raise typer.Exit(_search(study, retry_failed=retry_failed, quiet=quiet))
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
@@ -68,7 +71,7 @@ def _load(problem: str, overrides: dict[str, Any], out: Path | None) -> Study:
     return Study(load_problem(problem, overrides=overrides), out)
 
 
-def _search(study: Study, *, quiet: bool) -> int:
+def _search(study: Study, *, retry_failed: bool, quiet: bool) -> int:
     """Run a study in front of the user, and return the exit code."""
     from moonas.study.progress import ProgressLine
 
@@ -77,7 +80,7 @@ def _search(study: Study, *, quiet: bool) -> int:
         _announce(study)
     try:
         with nullcontext() if quiet else ProgressLine() as line:
-            study.run(listener=line)
+            study.run(listener=line, retry_failed=retry_failed)
     except KeyboardInterrupt:
         typer.echo(f"\nStopped after {len(study.trials)} trials, all kept. To go on: {_command()}", err=True)
         return EXIT_INTERRUPTED

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -49,9 +50,13 @@ class Architecture(ABC):
 
     @cached_property
     def key(self) -> str:
-        """The identity: the family and a digest of the content, as in `staged_cnn-4f2a9c01b7de`."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
-        return f"{self.family}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        """The identity: the family and a digest of the content, as in `staged_cnn-4f2a9c01b7de`.
+
+        Fields that have their default stay out of the digest: a family may get a new field, whose default means what
+        was before, and all keys stay. Hence a default, once given, must never change.
+        """
+        text = json.dumps({"family": self.family, **_distinctive(self)}, sort_keys=True, separators=(",", ":"))
+        return f"{re.sub(r'[^A-Za-z0-9]+', '_', self.family)}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def to_dict(self) -> dict[str, Any]:
         """The description as JSON-ready values; `architecture_from_dict` reads it back."""
@@ -61,6 +66,25 @@ class Architecture(ABC):
     def from_dict(cls, fields: Mapping[str, Any]) -> Architecture:
         """Rebuild the description from `to_dict` less its family. Families with nested values override this."""
         return cls(**fields)
+
+
+def _distinctive(value: Any) -> Any:
+    """A description as JSON-ready values, less the fields that have their defaults, at any depth."""
+    if is_dataclass(value):
+        return {
+            field.name: _distinctive(getattr(value, field.name))
+            for field in fields(value)
+            if getattr(value, field.name) != _default(field)
+        }
+    if isinstance(value, Mapping):
+        return {key: _distinctive(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [_distinctive(below) for below in value]
+    return value
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def architecture_from_dict(description: Mapping[str, Any]) -> Architecture:

@@ -105,5 +105,5 @@ class StagedCNN(Architecture):
         return cls(
             stem=Stem(**fields["stem"]),
             stages=tuple(Stage(**stage) for stage in fields["stages"]),
-            head_width=fields["head_width"],
+            head_width=fields.get("head_width", 0),
         )

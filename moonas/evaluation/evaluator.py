@@ -54,6 +54,9 @@ class Evaluator(ABC):
     dear: bool = False
     together: bool = False
 
+    def prepare(self) -> None:  # noqa: B027  # most have nothing to do
+        """Make ready, once in each worker, before the limits of candidates hold."""
+
     @abstractmethod
     def evaluate(self, candidates: Sequence[Candidate]) -> Sequence[Outcome]:
         """Measure each candidate; a `Failure` stands for one that cannot be measured."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,30 +11,61 @@ from moonas.architecture.architecture import Task
 from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome, attempt, build
 
 
+@dataclass(frozen=True)
+class Loader:
+    """Loads candidates onto the device.
+
+    Attributes:
+        prepare: makes a module callable, given the shape of one input.
+    """
+
+    task: Task
+    prepare: Callable[[Any, Sequence[int]], Any]
+
+    def __call__(self, candidate: Candidate) -> Any:
+        """Build, load and run once; return the call for one inference."""
+        inference = self.prepare(build(candidate, self.task), self.task.input_shape)
+        inference()
+        return inference
+
+
+class DryRunEvaluator(Evaluator):
+    """Runs each candidate once on the device, by itself.
+
+    What hangs, crashes or takes too much memory there shows itself here, and cannot spoil a batch that is timed.
+    """
+
+    metrics = ()
+
+    def __init__(self, load: Loader):
+        """Take what loads a candidate."""
+        self._load = load
+
+    def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """Load and run each candidate."""
+        return [attempt(partial(self._run, candidate)) for candidate in candidates]
+
+    def _run(self, candidate: Candidate) -> Mapping[str, float]:
+        self._load(candidate)
+        return {}
+
+
 class LatencyEvaluator(Evaluator):
     """Times whole networks on the device, all candidates of a batch in interleaved rounds."""
 
     together = True
 
-    def __init__(
-        self,
-        metrics: Sequence[str],
-        task: Task,
-        prepare: Callable[[Any, Sequence[int]], Any],
-        measure: Callable[[Sequence[Any]], Sequence[Any]],
-    ):
-        """Take the two halves of a measurement: `prepare` makes a module callable, `measure` times the calls."""
+    def __init__(self, metrics: Sequence[str], load: Loader, measure: Callable[[Sequence[Any]], Sequence[Any]]):
+        """Take what loads a candidate, and what times loaded ones side by side."""
         self.metrics = tuple(metrics)
-        self._task, self._prepare, self._time = task, prepare, measure
+        self._load, self._time = load, measure
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
-        """Load all candidates, run each once, then time those that ran."""
+        """Load all candidates, then time those that ran."""
         inferences: list[Any] = []
 
         def load(candidate: Candidate) -> Mapping[str, float]:
-            inference = self._prepare(build(candidate, self._task), self._task.input_shape)
-            inference()
-            inferences.append(inference)
+            inferences.append(self._load(candidate))
             return {}
 
         outcomes = [attempt(partial(load, candidate)) for candidate in candidates]

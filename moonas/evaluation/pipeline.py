@@ -96,7 +96,8 @@ class Pipeline:
     def _ask(self, executor: Executor, stage: int, batch: Sequence[_Pending]) -> Iterator[_Pending]:
         """Ask one evaluator about those of a batch that have not failed, and yield each when it is answered.
 
-        A chunk that breaks as a whole (its worker died, its time ran out) is taken apart, to find who broke it.
+        A chunk that breaks as a whole (its worker died, its time ran out) is taken apart, to find who broke it; and who
+        fails in company is asked again alone, for the company may have taken all memory.
         """
         alive = [pending for pending in batch if pending.failure is None]
         chunks = [alive] if self.evaluators[stage].together and alive else [[pending] for pending in alive]
@@ -113,6 +114,9 @@ class Pipeline:
                         chunks += [[pending] for pending in chunk]
                         continue
                     for pending, outcome in zip(chunk, outcomes, strict=True):
+                        if isinstance(outcome, Failure) and len(chunk) > 1:
+                            chunks.append([pending])
+                            continue
                         pending.take(outcome, seconds / len(chunk))
                         yield pending
             finally:

@@ -18,7 +18,14 @@ class Trainer(Protocol):
 
     seeds: int
 
-    def fit(self, architecture: Any, task: Task, *, seed: int) -> Any:
+    @property
+    def task(self) -> Task:
+        """What the modules take and give."""
+
+    def prepare(self) -> None:
+        """Make ready for trainings."""
+
+    def fit(self, architecture: Any, *, seed: int) -> Any:
         """Build and train a module."""
 
     def accuracy(self, module: Any) -> float:
@@ -34,10 +41,14 @@ class TrainingEvaluator(Evaluator):
 
     dear = True
 
-    def __init__(self, task: Task, trainer: Trainer, call: FunctionCaller):
+    def __init__(self, trainer: Trainer, call: FunctionCaller):
         """Measure accuracy and the functions of `call`, on modules trained by `trainer`."""
         self.metrics = ("accuracy", *call.functions)
-        self._task, self._trainer, self._call = task, trainer, call
+        self._trainer, self._call = trainer, call
+
+    def prepare(self) -> None:
+        """Lay the data out once, so that no candidate pays for it with its time or memory."""
+        self._trainer.prepare()
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """Train and validate each candidate."""
@@ -48,7 +59,7 @@ class TrainingEvaluator(Evaluator):
         return {name: fmean(checked(name, result[name]) for result in results) for name in self.metrics}
 
     def _train_once(self, candidate: Candidate, seed: int) -> dict[str, float]:
-        module = self._trainer.fit(candidate.architecture, self._task, seed=seed)
+        module = self._trainer.fit(candidate.architecture, seed=seed)
         accuracy = self._trainer.accuracy(module)  # before functions that may prune or quantise the module
         if not self._call.functions:
             return {"accuracy": accuracy}

@@ -15,7 +15,9 @@ _installed: dict[str, tuple[Evaluator, ...]] = {}
 
 
 def install(study: str, evaluators: Sequence[Evaluator]) -> None:
-    """Put the evaluators of a study in place, so that calls need only name them."""
+    """Put the evaluators of a study in place and make them ready, so that calls need only name them."""
+    for evaluator in evaluators:
+        evaluator.prepare()
     _installed[study] = tuple(evaluators)
 
 
@@ -31,9 +33,9 @@ def start_worker(study: str, evaluators: Sequence[Evaluator], memory_gb: float |
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
     torch.set_num_threads(1)
+    install(study, evaluators)
     if memory_gb is not None:
         _limit_memory(memory_gb)
-    install(study, evaluators)
 
 
 def _die_with_parent(parent: int) -> None:

@@ -30,7 +30,7 @@ class Latency:
         best: the floor: the fastest call of all.
         median: over all calls.
         p90: the time that 9 of 10 calls kept.
-        uncertainty: how far the floors of the two halves of the rounds lie apart: half their distance over `best`.
+        uncertainty: how far above `best` three of four rounds had their floor at most, as a share of `best`.
     """
 
     best: float
@@ -61,13 +61,12 @@ def measure(inferences: Sequence[Inference], device: DeviceProfile, *, seed: int
 def _summary(rounds: Sequence[Sequence[float]]) -> Latency:
     floors = [min(times) for times in rounds]
     every = np.concatenate([np.asarray(times) for times in rounds])
-    halves = min(floors[0::2]), min(floors[1::2])
-    best = min(halves)
+    best = min(floors)
     return Latency(
         best=best,
         median=float(np.median(every)),
         p90=float(np.quantile(every, 0.9)),
-        uncertainty=abs(halves[0] - halves[1]) / (2 * best),
+        uncertainty=float(np.quantile(floors, 0.75)) / best - 1,
     )
 
 
@@ -81,6 +80,8 @@ def _calls_in_a_round(
 
 
 def _time_cpu(inference: Inference, calls: int) -> list[float]:
+    """Time calls one by one, after one that brings the network's weights back into the caches."""
+    inference()
     now = time.perf_counter_ns
     times = []
     for _ in range(calls):
@@ -91,18 +92,20 @@ def _time_cpu(inference: Inference, calls: int) -> list[float]:
 
 
 def _time_cuda(inference: Inference, calls: int) -> list[float]:
-    """Time by events on the GPU's own clock, with one synchronisation at the end."""
+    """Time calls by events on the GPU's own clock, each on an idle GPU: what a queue hides, a single request pays."""
     import torch
 
     event = torch.cuda.Event
-    events = [(event(enable_timing=True), event(enable_timing=True)) for _ in range(calls)]  # type: ignore[no-untyped-call]
-    torch.cuda.synchronize()
-    for start, end in events:
+    times = []
+    for _ in range(calls):
+        start, end = event(enable_timing=True), event(enable_timing=True)  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
         start.record()
         inference()
         end.record()
-    torch.cuda.synchronize()
-    return [start.elapsed_time(end) for start, end in events]
+        torch.cuda.synchronize()
+        times.append(start.elapsed_time(end))
+    return times
 
 
 @contextmanager

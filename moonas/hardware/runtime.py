@@ -54,7 +54,8 @@ def _prepare_onnxruntime(module: nn.Module, images: torch.Tensor, device: Device
     options.intra_op_num_threads = device.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if device.threads == 1:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # nobody to wait for
     session = onnxruntime.InferenceSession(to_onnx(module, images), options, providers=["CPUExecutionProvider"])
     feed = {"input": images.numpy()}
     return lambda: session.run(None, feed)

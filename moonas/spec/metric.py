@@ -43,7 +43,13 @@ METRICS = {
         Metric("latency_ms", "minimize", "latency", 0.0, "best time of one inference on the device"),
         Metric("latency_median_ms", "minimize", "latency", 0.0, "median time of one inference"),
         Metric("latency_p90_ms", "minimize", "latency", 0.0, "time that 9 of 10 inferences keep"),
-        Metric("latency_uncertainty", "minimize", "latency", 0.0, "relative half-spread of latency_ms"),
+        Metric(
+            "latency_uncertainty",
+            "minimize",
+            "latency",
+            0.0,
+            "spread of the rounds' floors above latency_ms, as a share of it",
+        ),
     )
 }
 LATENCY_COLUMNS = tuple(name for name, metric in METRICS.items() if metric.source == "latency")

@@ -16,8 +16,8 @@ class FidelitySpec(SpecModel):
 
     Attributes:
         epochs: passes over the training images.
-        samples: training images used, a stratified part; all if not given.
-        resolution: side to which images are resized, in pixels; theirs if not given.
+        samples: training images used, a stratified part drawn by `data.seed`; all if not given.
+        resolution: shorter side to which images are resized, in pixels; theirs if not given.
         seeds: trainings from different initial weights, averaged.
     """
 

@@ -20,44 +20,77 @@ from moonas.report.front import pareto_front
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS trials (
     number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, state TEXT NOT NULL, genotype TEXT NOT NULL,
-    architecture TEXT NOT NULL, metrics TEXT NOT NULL, seconds REAL NOT NULL, error TEXT NOT NULL);
+    architecture TEXT NOT NULL, metrics TEXT NOT NULL, seconds REAL NOT NULL, error TEXT NOT NULL,
+    elapsed REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_FORMAT = 1
+"""Raised when what the tables mean changes; kept in the file as SQLite's user_version."""
 _FIELDS = "number, key, state, genotype, architecture, metrics, seconds, error"
 
 
 class Archive:
     """Trials by the key of their architecture, and a few facts about the run.
 
-    A trial is on disk when `append` returns. Readers in other processes do not disturb the one that writes.
+    A trial is on disk when `append` returns, power cuts included as far as the disk keeps its word. Readers in other
+    processes do not disturb the one that writes.
     """
 
-    def __init__(self, path: Path, encoding: Encoding):
+    def __init__(self, path: Path, encoding: Encoding, *, writable: bool = True):
         """Open the file, and make it if it is not there.
+
+        Args:
+            path: of the file.
+            encoding: what the genotypes in it mean.
+            writable: if not, the file is neither made nor touched; where there is none, the archive is empty.
 
         Raises:
             RunFolderError: if it cannot be opened, is no archive, or is one of another encoding.
         """
         self.path = path
         self._encoding = encoding
+        self._writable = writable
         with _plain_words(self.path):
-            self._connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.executescript(_SCHEMA)
+            if not writable and path.exists():
+                self._connection = _connect_for_reading(path)
+                self._check_format()
+            else:
+                self._connection = _connect(str(path) if writable else ":memory:")
+                self._connection.execute("PRAGMA synchronous=FULL")
+                self._make_tables()
         self._check_genes()
+
+    def _make_tables(self) -> None:
+        """Lay out a new file; leave one that is an archive as it is."""
+        if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            self._check_format()
+        else:
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_FORMAT}; COMMIT;")
+
+    def _check_format(self) -> None:
+        """Refuse files that this version of moonas does not understand."""
+        found = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        tables = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not {"trials", "facts"} <= tables:
+            raise RunFolderError(f"{self.path} is a database of something else; give another folder")
+        if found != _FORMAT:
+            raise RunFolderError(
+                f"{self.path} has format {found} and this moonas knows format {_FORMAT}: "
+                "go on with the version that began the run, or give another folder"
+            )
 
     def _check_genes(self) -> None:
         """Refuse an archive whose genotypes mean something else than they do in this encoding."""
         genes = [[gene.name, [repr(choice) for choice in gene.choices]] for gene in self._encoding.genes]
-        found = self.fact("genes")
-        if found is not None and found != genes:
-            raise RunFolderError(f"{self.path} holds trials of another encoding; give another folder")
-        if found is None:
-            self.note("genes", genes)
+        self.agree("genes", genes, "holds trials of another encoding; give another folder")
 
-    def append(self, trial: Trial) -> None:
+    def append(self, trial: Trial, *, elapsed: float = 0.0) -> None:
         """Write one trial.
+
+        Args:
+            trial: whose key and number the archive has not yet.
+            elapsed: seconds of searching until now, all runs in this folder added up.
 
         Raises:
             RunFolderError: if it cannot be written, as on a full disk; what was there stays.
@@ -71,9 +104,10 @@ class Archive:
             json.dumps(dict(trial.metrics)),
             trial.seconds,
             trial.error,
+            elapsed,
         )
         with _plain_words(self.path):
-            self._connection.execute(f"INSERT INTO trials ({_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._connection.execute(f"INSERT INTO trials ({_FIELDS}, elapsed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def get(self, key: str) -> Trial | None:
         """The trial of an architecture, or None."""
@@ -94,6 +128,18 @@ class Archive:
         with _plain_words(self.path):
             self._connection.executescript("BEGIN; DELETE FROM trials; DELETE FROM facts; COMMIT;")
         self._check_genes()
+
+    def forget_failures(self) -> None:
+        """Drop the failed trials, so that they will be tried again."""
+        with _plain_words(self.path):
+            self._connection.execute("DELETE FROM trials WHERE state = 'failed'")
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of searching until the last trial, all runs in this folder added up."""
+        with _plain_words(self.path):
+            latest: float | None = self._connection.execute("SELECT max(elapsed) FROM trials").fetchone()[0]
+        return latest or 0.0
 
     def numbers(self) -> set[int]:
         """The numbers that are taken."""
@@ -134,6 +180,18 @@ class Archive:
         with _plain_words(self.path):
             self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
 
+    def agree(self, name: str, value: Any, complaint: str) -> None:
+        """Write a fact, or see that it is still the same.
+
+        Raises:
+            RunFolderError: with the complaint, if it is another one now.
+        """
+        found = self.fact(name)
+        if found is None and self._writable:
+            self.note(name, value)
+        elif found not in (None, value):
+            raise RunFolderError(f"{self.path} {complaint}")
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
@@ -147,6 +205,19 @@ class Archive:
         genes: Genotype = tuple(json.loads(genotype))
         architecture = self._encoding.decode(genes)
         return Trial(number, genes, architecture, state, json.loads(metrics), seconds, error)
+
+
+def _connect(location: str, *, uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(location, isolation_level=None, timeout=30, check_same_thread=False, uri=uri)
+
+
+def _connect_for_reading(path: Path) -> sqlite3.Connection:
+    """Open a file that must not be touched, in a folder where perhaps nothing can be written.
+
+    Without a write-ahead log nobody writes, and SQLite needs no files of its own beside it if it is told so.
+    """
+    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    return _connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
 
 
 @contextmanager

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moonas.architecture.architecture import Task
 from moonas.encoding.encoding import Encoding
 from moonas.errors import MoonasError, SpecError, choose_from
+from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Evaluator
 from moonas.evaluation.function import FunctionCaller, FunctionEvaluator
-from moonas.evaluation.latency import LatencyEvaluator
+from moonas.evaluation.latency import DryRunEvaluator, LatencyEvaluator, Loader
 from moonas.evaluation.static import StaticEvaluator
 from moonas.evaluation.training import TrainingEvaluator
 from moonas.hardware.device import DeviceProfile
@@ -25,6 +28,11 @@ from moonas.spec.metric import LATENCY_COLUMNS, METRICS
 from moonas.spec.objective import MetricUse, ObjectiveSpec
 from moonas.spec.problem import ProblemSpec
 from moonas.strategy.strategy import Strategy
+from moonas.study.executor import InProcessExecutor, ProcessExecutor
+
+if TYPE_CHECKING:
+    from moonas.training.split import SearchData
+    from moonas.training.trainer import Trainer
 
 
 def assemble_encoding(spec: ProblemSpec) -> Encoding:
@@ -137,16 +145,26 @@ def metric_columns(spec: ProblemSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def assemble_evaluators(spec: ProblemSpec) -> tuple[Evaluator, ...]:
-    """Load the data and make the evaluators for what is to be measured.
+def load_data(spec: ProblemSpec) -> SearchData | None:
+    """Load what the search may see of the data; None for a search without.
 
     Raises:
-        DataError: if the data cannot be loaded.
+        DataError: if they cannot be loaded.
+    """
+    from moonas.training.split import load_search_data  # scikit-learn
+
+    return None if spec.data is None else load_search_data(spec.data)
+
+
+def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Evaluator, ...]:
+    """Make the evaluators for what is to be measured.
+
+    Raises:
         MoonasError: if a function of the user's own cannot be imported.
     """
     columns = metric_columns(spec)
-    trainer = _trainer(spec)
-    task = trainer.data.task if trainer else _task(spec)
+    trainer = None if data is None else _trainer(spec, data)
+    task = _task(spec) if data is None else data.task
     evaluators: list[Evaluator] = []
     static = [name for name in columns if name in METRICS and METRICS[name].source == "static"]
     if static:
@@ -155,22 +173,19 @@ def assemble_evaluators(spec: ProblemSpec) -> tuple[Evaluator, ...]:
     if cheap.functions:
         evaluators.append(FunctionEvaluator(cheap, dear=False))
     if any(name in LATENCY_COLUMNS for name in columns):
-        evaluators.append(_latency(spec, task))
-    dear = _functions(spec, task, "dear")
+        evaluators += _latency(spec, task)
+    dear = _functions(spec, trainer.task if trainer else task, "dear")
     if trainer and ("accuracy" in columns or dear.functions):
-        evaluators.append(TrainingEvaluator(task, trainer, dear))
+        evaluators.append(TrainingEvaluator(trainer, dear))
     elif dear.functions:
         evaluators.append(FunctionEvaluator(dear, dear=True))
     return tuple(evaluators)
 
 
-def _trainer(spec: ProblemSpec) -> Any:
-    from moonas.training.split import load_search_data  # torch and scikit-learn
-    from moonas.training.trainer import Trainer
+def _trainer(spec: ProblemSpec, data: SearchData) -> Trainer:
+    from moonas.training.trainer import Trainer  # torch
 
-    if spec.data is None:
-        return None
-    return Trainer(load_search_data(spec.data), spec.fidelity, spec.training)
+    return Trainer(data, spec.fidelity, spec.training, seed=spec.data.seed if spec.data else 0)
 
 
 def _task(spec: ProblemSpec) -> Task:
@@ -178,17 +193,14 @@ def _task(spec: ProblemSpec) -> Task:
     return Task(spec.task.input_shape, spec.task.classes)
 
 
-def _latency(spec: ProblemSpec, task: Task) -> LatencyEvaluator:
+def _latency(spec: ProblemSpec, task: Task) -> tuple[DryRunEvaluator, LatencyEvaluator]:
     from moonas.hardware.latency import measure
     from moonas.hardware.runtime import prepare
 
     device = assemble_device(spec)
-    return LatencyEvaluator(
-        LATENCY_COLUMNS,
-        task,
-        partial(prepare, device=device),
-        partial(measure, device=device, seed=spec.seed),
-    )
+    load = Loader(task, partial(prepare, device=device))
+    timed = LatencyEvaluator(LATENCY_COLUMNS, load, partial(measure, device=device, seed=spec.seed))
+    return DryRunEvaluator(load), timed
 
 
 def _functions(spec: ProblemSpec, task: Task, cost: str) -> FunctionCaller:
@@ -203,6 +215,29 @@ def _import_function(use: MetricUse) -> Any:
     if not callable(function):
         raise SpecError(f"metric {use.metric}: must be a function f(module, context) -> float")
     return function
+
+
+def assemble_executor(spec: ProblemSpec, study: str, evaluators: Sequence[Evaluator]) -> Executor:
+    """Make the place where candidates are evaluated.
+
+    Args:
+        spec: gives the number of workers and the limits of a candidate.
+        study: the name under which the workers install the evaluators.
+        evaluators: sent to each worker.
+    """
+    if spec.workers == 0:
+        return InProcessExecutor(study, evaluators)
+    return ProcessExecutor(
+        usable_cores() if spec.workers == "auto" else spec.workers,
+        start=worker.start_worker,
+        arguments=(study, evaluators, spec.budget.trial_memory_gb),
+        seconds=lambda study, stage, candidates: spec.budget.trial_seconds * len(candidates),
+    )
+
+
+def usable_cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def trial_seed(study_seed: int, key: str) -> int:

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import yaml
 
-from moonas.errors import RunFolderError
-from moonas.spec.load import HEADER, to_yaml
+from moonas.errors import MoonasError, RunFolderError
+from moonas.spec.load import HEADER, load_problem, to_yaml
 from moonas.spec.problem import ProblemSpec
 
 _LOCK, _HOLDER, _DRAFTS = ".lock", ".holder.json", ".writing-"
-_EXTENSIBLE = ("budget", "workers", "name")
-"""What may differ from run to run in one folder: it changes how far a search goes, not where."""
+_EXTENSIBLE: dict[str, bool | set[str]] = {"budget": True, "workers": True, "name": True, "data": {"path"}}
+"""What may differ from run to run in one folder: it changes how far a search goes, not where. The data themselves are
+known by their fingerprint."""
 
 _PACKAGES = (
     "moonas",
@@ -152,13 +152,12 @@ class RunFolder:
 
     def _refuse_other_problem(self, spec: ProblemSpec) -> None:
         try:
-            found = yaml.safe_load((self.path / "problem.yaml").read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
+            found = load_problem(self.path / "problem.yaml")  # with the defaults of fields that it was written before
+        except MoonasError as error:
             raise RunFolderError(
-                f"{self.path} holds trials but no readable problem.yaml: whose they are is lost"
+                f"{self.path} holds trials but no readable problem.yaml, so whose they are is lost: {error}"
             ) from error
-        before = comparable(found)
-        changed = list(differences(before, comparable(yaml.safe_load(to_yaml(spec)))))
+        changed = list(differences(comparable(found), comparable(spec)))
         if changed:
             listing = "".join(f"\n  {line}" for line in changed)
             raise RunFolderError(
@@ -166,9 +165,9 @@ class RunFolder:
             )
 
 
-def comparable(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a resolved problem decides where its search goes."""
-    return {key: value for key, value in tree.items() if key not in _EXTENSIBLE}
+def comparable(spec: ProblemSpec) -> dict[str, Any]:
+    """What of a problem decides where its search goes, as plain values."""
+    return spec.model_dump(mode="json", exclude_none=True, exclude=_EXTENSIBLE)
 
 
 def differences(before: Any, now: Any, at: str = "") -> Iterator[str]:

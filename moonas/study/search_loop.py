@@ -21,7 +21,6 @@ from moonas.study.progress import Listener, Snapshot
 from moonas.study.session import FAILED_START, Session
 
 Outcome = Literal["done", "exhausted", "out of time"]
-_SPENT = "seconds_spent"
 _BARREN_ASKS = 100
 
 
@@ -48,7 +47,6 @@ class SearchLoop:
         self._score = _Score(objectives)
         self._told: set[str] = set()
         self._failed = 0
-        self._before = float(session.archive.fact(_SPENT) or 0.0)
         self._started = time.monotonic()
 
     def run(self) -> Outcome:
@@ -84,8 +82,6 @@ class SearchLoop:
         self._told.add(trial.key)
         self._failed += trial.state == "failed"
         self._score.add(trial)
-        if self._session.evaluated:
-            self._session.archive.note(_SPENT, self._before + self._elapsed)
         self._report()
         self._check_time()
 
@@ -108,7 +104,7 @@ class SearchLoop:
         return time.monotonic() - self._started
 
     def _check_time(self) -> None:
-        if self._budget.seconds is not None and self._before + self._elapsed >= self._budget.seconds:
+        if self._budget.seconds is not None and self._session.elapsed >= self._budget.seconds:
             raise _OutOfTimeError
 
     def _snapshot(self) -> Snapshot:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -11,7 +11,6 @@ from typing import Any
 
 from moonas.architecture.architecture import Architecture
 from moonas.encoding.encoding import Encoding, Genotype
-from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Candidate, Evaluator
 from moonas.evaluation.pipeline import Pipeline
 from moonas.problem.objective import Constraint
@@ -20,7 +19,6 @@ from moonas.registry import as_given
 from moonas.spec.problem import ProblemSpec
 from moonas.study import assemble
 from moonas.study.archive import Archive
-from moonas.study.executor import InProcessExecutor, ProcessExecutor
 from moonas.study.folder import RunFolder
 
 FAILED_START = "failed_start"
@@ -68,7 +66,18 @@ class Session:
         except BaseException:
             folder.release()
             raise
+        self._spent, self._since = self.archive.elapsed, 0.0
         self.begin_walk()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds spent on evaluating, all runs in this folder added up."""
+        return self._spent + (time.monotonic() - self._since if self._since else 0.0)
+
+    def forget_failures(self) -> None:
+        """Let architectures whose trials failed be tried again."""
+        self.archive.forget_failures()
+        self._taken = self.archive.numbers()
 
     def begin_walk(self) -> None:
         """Start at the beginning of a search's path, where numbers count from 0."""
@@ -93,13 +102,15 @@ class Session:
                 told(known)
             else:
                 asked.append((number, self._encoding.encode(architecture), self._candidate(architecture)))
+        self._since = time.monotonic()
         try:
             for trial in self._pipeline.run(self._executor, asked) if asked else ():
-                self.archive.append(trial)
+                self.archive.append(trial, elapsed=self.elapsed)
                 self.evaluated += 1
                 trials[trial.key] = trial
                 told(trial)
         finally:
+            self._spent, self._since = self.elapsed, 0.0
             for number, _, candidate in asked:  # interrupted, the rest has no number yet
                 if candidate.architecture.key not in trials:
                     self._taken.discard(number)
@@ -133,27 +144,16 @@ class Session:
         return Candidate(architecture, assemble.trial_seed(self._spec.seed, architecture.key))
 
     @cached_property
-    def _evaluators(self) -> tuple[Evaluator, ...]:
-        with as_given(self._given):
-            return assemble.assemble_evaluators(self._spec)
-
-    @cached_property
     def _pipeline(self) -> Pipeline:
-        return Pipeline(self._name, self._evaluators, self._constraints)
+        with as_given(self._given):
+            return Pipeline(self._name, self._evaluators(), self._constraints)
+
+    def _evaluators(self) -> tuple[Evaluator, ...]:
+        data = assemble.load_data(self._spec)
+        if data is not None:
+            self.archive.agree("data", data.fingerprint, "holds trials on other data; give another folder")
+        return assemble.assemble_evaluators(self._spec, data)
 
     @cached_property
     def _executor(self) -> Executor:
-        evaluators, budget = self._pipeline.evaluators, self._spec.budget
-        if self._spec.workers == 0:
-            return InProcessExecutor(self._name, evaluators)
-        return ProcessExecutor(
-            usable_cores() if self._spec.workers == "auto" else self._spec.workers,
-            start=worker.start_worker,
-            arguments=(self._name, evaluators, budget.trial_memory_gb),
-            seconds=lambda study, stage, candidates: budget.trial_seconds * len(candidates),
-        )
-
-
-def usable_cores() -> int:
-    """The cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return assemble.assemble_executor(self._spec, self._name, self._pipeline.evaluators)

@@ -65,19 +65,22 @@ class Study:
         assemble.check_columns(self.encoding, self.metrics)
         self._strategy()  # so that wrong options are refused before anything is written
 
-    def run(self, *, listener: Listener | None = None) -> pd.DataFrame:
+    def run(self, *, listener: Listener | None = None, retry_failed: bool = False) -> pd.DataFrame:
         """Search until the budget is spent, write the results, and return the front.
 
         Interrupted, it writes the results so far before it lets the interruption through.
 
         Args:
             listener: called with a `Snapshot` after each trial.
+            retry_failed: whether trials that failed in an earlier run are tried again, as after raising their limits.
 
         Raises:
             RunFolderError: if the folder is in use, holds something else, or cannot be written.
             SearchFailedError: if no candidate of the first generation could be evaluated.
         """
         with self._opened() as session:
+            if retry_failed:
+                session.forget_failures()
             try:
                 loop = SearchLoop(self.spec, session, self._strategy(), self.objectives, listener)
                 self.outcome = loop.run()
@@ -178,8 +181,7 @@ class Study:
         if self._session is not None:
             yield self._session.archive
             return
-        path = self._folder.archive_path
-        archive = Archive(path if path.exists() else Path(":memory:"), self.encoding)
+        archive = Archive(self._folder.archive_path, self.encoding, writable=False)
         try:
             yield archive
         finally:

@@ -6,6 +6,7 @@ import gzip
 import math
 import zipfile
 import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,50 +76,61 @@ def _read_idx(path: Path) -> Array:
 def folder(path: Path) -> dict[str, Array]:
     """A folder of images, a sub-folder for each class; or `train` and `test` folders of such.
 
-    All images must have one size. The first one decides whether all are read as grey (8 bits, or deeper) or colour.
+    All images must have one size. If all are grey, they are read as such (8 bits, or deeper if one is); else in colour.
     """
     if not path.is_dir():
         raise DataError(f"data {path}: no such folder")
-    if not (path / "train").is_dir():
-        return _read_classes(path, "train", _Images())
-    reader = _Images()
-    parts = _read_classes(path / "train", "train", reader)
-    return parts | _read_classes(path / "test", "test", reader) if (path / "test").is_dir() else parts
+    whole = not (path / "train").is_dir()
+    files = {"train": _image_files(path if whole else path / "train")}
+    if not whole and (path / "test").is_dir():
+        files["test"] = _image_files(path / "test")
+    mode = _common_mode([file for part in files.values() for file in part])
+    shape = _read_image(files["train"][0], mode).shape
+    arrays = {}
+    for part, of_part in files.items():
+        arrays[f"x_{part}"] = np.stack([_read_image(file, mode, shape) for file in of_part])
+        arrays[f"y_{part}"] = np.array([file.parent.name for file in of_part])
+    return arrays
 
 
-def _read_classes(path: Path, part: str, reader: _Images) -> dict[str, Array]:
+def _image_files(path: Path) -> list[Path]:
     folders = sorted(child for child in path.iterdir() if child.is_dir())
     files = [file for child in folders for file in sorted(child.iterdir()) if file.suffix.lower() in _SUFFIXES]
     if not files:
         raise DataError(f"data {path}: has no images in sub-folders named after classes")
-    images = np.stack([reader.read(file) for file in files])
-    return {f"x_{part}": images, f"y_{part}": np.array([file.parent.name for file in files])}
+    return files
 
 
-class _Images:
-    """Reads images, all in the way of the first."""
+def _common_mode(files: Sequence[Path]) -> str:
+    """The mode of Pillow that holds what all files show: L for grey of 8 bits, F for deeper grey, RGB for colour."""
+    modes = {_open_image(file, lambda image: _GREY.get(image.mode, "RGB")) for file in files}
+    return "RGB" if "RGB" in modes else "F" if "F" in modes else "L"
 
-    def __init__(self) -> None:
-        self._mode = ""
-        self._shape: tuple[int, ...] = ()
 
-    def read(self, file: Path) -> Array:
-        """Return (height, width) of grey or (height, width, 3) of colour."""
-        from PIL import Image, UnidentifiedImageError
+def _read_image(file: Path, mode: str, shape: tuple[int, ...] | None = None) -> Array:
+    """Return (height, width) of grey or (height, width, 3) of colour."""
 
-        try:
-            with Image.open(file) as image:
-                self._mode = self._mode or _MODES.get(image.mode, "RGB")
-                deep = self._mode == "F" and image.mode != "F"
-                pixels = np.asarray(image, dtype=np.float32) if deep else np.asarray(image.convert(self._mode))
-        except (UnidentifiedImageError, OSError, ValueError) as error:
-            raise DataError(f"data {file}: is not an image that can be read") from error
-        self._shape = self._shape or pixels.shape
-        if pixels.shape != self._shape:
-            raise DataError(f"data {file}: is of {pixels.shape[:2]} pixels, images before it are of {self._shape[:2]}")
-        return pixels
+    def read(image: Any) -> Array:
+        # Pillow's own way from 16 bits to F cuts at 8 bits.
+        deep = mode == "F" and image.mode != "F"
+        return np.asarray(image, dtype=np.float32) if deep else np.asarray(image.convert(mode))
+
+    pixels: Array = _open_image(file, read)
+    if shape is not None and pixels.shape != shape:
+        raise DataError(f"data {file}: is of {pixels.shape[:2]} pixels, images before it are of {shape[:2]}")
+    return pixels
+
+
+def _open_image(file: Path, use: Callable[[Any], Any]) -> Any:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as image:
+            return use(image)
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"data {file}: is not an image that can be read: {one_line(error)}") from error
 
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
-_MODES = {"1": "L", "L": "L", "I": "F", "I;16": "F", "I;16B": "F", "F": "F"}
-"""Pillow's mode of the first image -> the mode in which all are read; colour for the rest."""
+_GREY = {"1": "L", "L": "L", "I": "F", "I;16": "F", "I;16B": "F", "F": "F"}
+"""Pillow's modes of grey images -> the mode in which they are read."""

@@ -6,6 +6,7 @@ who judge final networks; an import contract keeps every module of the search aw
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,15 @@ class SearchData:
     train: Part
     val: Part
     classes: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all that is in it: the same data in the same parts, wherever they lie."""
+        digest = hashlib.sha256(repr(self.classes).encode())
+        for array in (self.train.images, self.train.labels, self.val.images, self.val.labels):
+            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:16]
 
     @property
     def task(self) -> Task:

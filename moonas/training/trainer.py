@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from moonas.training.split import SearchData
 
 _EVALUATION_BATCH = 512
 _CALIBRATION_IMAGES = 1024
+_STATISTICS_IMAGES = 1024
 _START = 1 / 25
 """The first learning rate as a share of the peak."""
 
@@ -31,22 +33,34 @@ class Trainer:
     vectors (norms and biases), 32-bit floats. Deterministic for a seed on a CPU with one thread.
     """
 
-    def __init__(self, data: SearchData, fidelity: FidelitySpec, recipe: TrainingSpec):
-        """Take the data and how much of them, and the recipe."""
+    def __init__(self, data: SearchData, fidelity: FidelitySpec, recipe: TrainingSpec, *, seed: int = 0):
+        """Take the data and how much of them (`seed` draws which), and the recipe."""
         self.data = data
         self.fidelity = fidelity
         self.recipe = recipe
+        self.seed = seed
         self.seeds = fidelity.seeds
 
-    def fit(self, architecture: Architecture, task: Task, *, seed: int) -> nn.Module:
-        """Build a network for `task` and train it; all randomness comes from `seed`.
+    @property
+    def task(self) -> Task:
+        """What the trained networks take and give: the data set's images at the resolution of the fidelity."""
+        channels, *sides = self.data.task.input_shape
+        height, width = sides if self.fidelity.resolution is None else resized(sides, self.fidelity.resolution)
+        return Task((channels, height, width), self.data.task.classes)
+
+    def prepare(self) -> None:
+        """Make the tensors of images, which else the first training makes."""
+        _ = self._training, self.validation
+
+    def fit(self, architecture: Architecture, *, seed: int) -> nn.Module:
+        """Build a network for the trainer's task and train it; all randomness comes from `seed`.
 
         Raises:
             CandidateError: if the loss stops being a number.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # modules draw their weights, and dropout its masks, from the global generator
-            module = architecture.build(task)
+            module = architecture.build(self.task)
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._train(module, torch.Generator().manual_seed(seed))
         return module
@@ -110,26 +124,30 @@ class Trainer:
 
     @cached_property
     def _training(self) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._prepare(subset(self.data.train, self.fidelity.samples))
+        return self._prepare(subset(self.data.train, self.fidelity.samples, seed=self.seed))
 
     def _prepare(self, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
         """Normalise by the training images' mean and deviation, resize, lay out for convolutions."""
         mean, deviation = self._statistics
         images = (torch.from_numpy(part.images).float() - mean) / deviation
-        side = self.fidelity.resolution
-        if side is not None and images.shape[-2:] != (side, side):
-            images = functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
+        sides = self.task.input_shape[1:]
+        if images.shape[-2:] != sides:
+            images = functional.interpolate(images, sides, mode="bilinear", antialias=True)
         return images.contiguous(memory_format=torch.channels_last), torch.from_numpy(part.labels)
 
     @cached_property
     def _statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation of each channel, both (1, channels, 1, 1); a constant channel's deviation counts as 1."""
-        images = torch.from_numpy(self.data.train.images).double()
-        mean = images.mean(dim=(0, 2, 3), keepdim=True)
-        deviation = images.std(dim=(0, 2, 3), keepdim=True)
+        over, images = (0, 2, 3), self.data.train.images
+        chunks = [images[start : start + _STATISTICS_IMAGES] for start in range(0, len(images), _STATISTICS_IMAGES)]
+        # Chunk by chunk: in 64 bits, all images at once would take many times the memory of the data.
+        count = images.size // images.shape[1]
+        mean = sum(chunk.sum(over, dtype=np.float64, keepdims=True) for chunk in chunks) / count
+        deviation = np.sqrt(sum(np.square(chunk - mean).sum(over, keepdims=True) for chunk in chunks) / count)
+        largest = np.maximum(np.abs(images.max(over, keepdims=True)), np.abs(images.min(over, keepdims=True)))
         # A channel that never changes carries nothing; dividing by its noise would blow up what differs elsewhere.
-        constant = deviation <= 1e-6 * images.abs().amax(dim=(0, 2, 3), keepdim=True)
-        return mean.float(), deviation.masked_fill(constant, 1.0).float()
+        deviation[deviation <= 1e-6 * largest] = 1.0
+        return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
 
 
 def recalibrate(module: nn.Module, images: torch.Tensor) -> None:
@@ -165,13 +183,20 @@ def one_cycle(step: int, *, steps: int) -> float:
     return (1 + math.cos(math.pi * min(step - peak, steps - peak) / (steps - peak))) / 2
 
 
-def subset(part: Part, samples: int | None) -> Part:
-    """A stratified part of `samples` images: each class has its share, to within one image."""
+def resized(sides: Sequence[int], resolution: int) -> tuple[int, int]:
+    """Height and width of images whose shorter side becomes `resolution`, their proportions kept."""
+    height, width = (max(1, round(side * resolution / min(sides))) for side in sides)
+    return height, width
+
+
+def subset(part: Part, samples: int | None, *, seed: int = 0) -> Part:
+    """Draw a stratified part of `samples` images: each class has its share, to within one image."""
     if samples is None or samples >= len(part):
         return part
     counts = np.bincount(part.labels)
     due = counts * samples / len(part)
     shares = np.floor(due).astype(np.int64)
     shares[np.argsort(shares - due, kind="stable")[: samples - shares.sum()]] += 1  # the largest remainders
-    taken = [np.flatnonzero(part.labels == label)[:share] for label, share in enumerate(shares)]
+    order = np.random.default_rng(seed).permutation(len(part))  # data sets may be sorted in ways that matter
+    taken = [order[part.labels[order] == label][:share] for label, share in enumerate(shares)]
     return part.take(np.sort(np.concatenate(taken)))

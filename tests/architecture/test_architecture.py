@@ -6,12 +6,16 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
+from torch import nn
 
-from moonas.architecture.architecture import Architecture, architecture_from_dict
+from moonas.architecture.architecture import Architecture, Task, architecture_from_dict
 from moonas.architecture.staged_cnn import Stage, StagedCNN, Stem
 from moonas.errors import MoonasError, UnknownNameError
 
@@ -24,15 +28,15 @@ NETWORK = StagedCNN(
     head_width=64,
 )
 
-# The canonical text of NETWORK, written by hand: sorted keys, no blanks.
+# The canonical text of NETWORK, written by hand: sorted keys, no blanks, no fields that have their defaults.
 TEXT = (
     '{"family":"staged_cnn","head_width":64,"stages":['
-    '{"block":"residual","depth":2,"expansion":1,"kernel":5,"stride":2,"width":24},'
+    '{"block":"residual","depth":2,"kernel":5,"stride":2,"width":24},'
     '{"block":"inverted_residual","depth":1,"expansion":4,"kernel":3,"stride":2,"width":32}],'
-    '"stem":{"kernel":3,"stride":1,"width":16}}'
+    '"stem":{"width":16}}'
 )
 # `printf %s "$TEXT" | sha256sum`, first 12 digits. Archives hold such keys: a change of it orphans every run folder.
-KEY = "staged_cnn-9e94417e5be4"
+KEY = "staged_cnn-8a83da4429bf"
 
 
 def test_the_key_is_the_family_and_a_sha256_digest_of_the_content() -> None:
@@ -51,6 +55,47 @@ def test_the_key_is_the_same_in_another_process_with_another_hash_seed() -> None
             [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True
         )
         assert done.stdout.strip() == KEY, done.stderr
+
+
+def test_a_family_may_get_a_field_and_its_keys_stay() -> None:
+    @dataclass(frozen=True)
+    class Part:
+        size: int
+        kind: str = "square"
+
+    @dataclass(frozen=True)
+    class Before(Architecture):
+        parts: tuple[Part, ...]
+        family: ClassVar[str] = "lab.nets:Patchwork"
+
+        def build(self, task: Task) -> nn.Module:
+            raise NotImplementedError
+
+    @dataclass(frozen=True)
+    class GrownPart(Part):
+        activation: str = "relu"
+
+    @dataclass(frozen=True)
+    class After(Before):
+        dropout: float = 0.0
+        extras: tuple[int, ...] = field(default_factory=tuple)
+
+    key = Before((Part(3), Part(4, "round"))).key
+    assert After((GrownPart(3), GrownPart(4, "round"))).key == key
+    assert After((GrownPart(3, activation="silu"), GrownPart(4, "round"))).key != key
+    assert After((GrownPart(3), GrownPart(4, "round")), dropout=0.5).key != key
+
+
+def test_a_key_can_name_a_file_and_starts_with_letters() -> None:
+    @dataclass(frozen=True)
+    class Mine(Architecture):
+        width: int
+        family: ClassVar[str] = "lab.nets:Mine"
+
+        def build(self, task: Task) -> nn.Module:
+            raise NotImplementedError
+
+    assert re.fullmatch(r"lab_nets_Mine-[0-9a-f]{12}", Mine(3).key)
 
 
 def test_an_architecture_survives_json() -> None:

@@ -15,7 +15,7 @@ from moonas.architecture.architecture import Architecture, Task
 from moonas.architecture.staged_cnn import StagedCNN, Stem
 from moonas.evaluation.evaluator import Candidate, Failure
 from moonas.evaluation.function import EvaluationContext, FunctionCaller, FunctionEvaluator
-from moonas.evaluation.latency import LatencyEvaluator
+from moonas.evaluation.latency import LatencyEvaluator, Loader
 from moonas.evaluation.static import StaticEvaluator
 from moonas.hardware.trace import trace
 
@@ -152,7 +152,7 @@ def test_a_function_that_gives_no_number_fails_by_its_name() -> None:
 
 def latency(widths: Sequence[int], prepare: Any, measure: Any) -> list[Any]:
     candidates = [Candidate(StagedCNN(Stem(width), ()), seed=0) for width in widths]
-    return LatencyEvaluator(LATENCIES, TASK, prepare, measure).evaluate(candidates)
+    return LatencyEvaluator(LATENCIES, Loader(TASK, prepare), measure).evaluate(candidates)
 
 
 def prepare_if(good: Callable[[int], bool]) -> Any:
@@ -212,7 +212,7 @@ def test_a_latency_that_is_no_number_fails_its_candidate() -> None:
 
 def test_a_network_that_cannot_be_built_is_not_timed() -> None:
     measure = Measure()
-    evaluator = LatencyEvaluator(LATENCIES, TASK, prepare_if(lambda width: True), measure)
+    evaluator = LatencyEvaluator(LATENCIES, Loader(TASK, prepare_if(lambda width: True)), measure)
     assert evaluator.together
     assert not evaluator.dear
     bad, good = evaluator.evaluate([Candidate(Custom(impossible), seed=0), NET])

@@ -10,7 +10,7 @@ import moonas
 from moonas.architecture.staged_cnn import StagedCNN, Stem
 from moonas.evaluation.evaluator import Candidate, Failure
 from moonas.evaluation.function import EvaluationContext, FunctionCaller, FunctionEvaluator
-from moonas.evaluation.latency import LatencyEvaluator
+from moonas.evaluation.latency import LatencyEvaluator, Loader
 from moonas.evaluation.training import TrainingEvaluator
 from moonas.hardware.trace import trace
 
@@ -67,10 +67,14 @@ class FakeTrainer:
     """Trains nothing; accuracy and module depend on the seed."""
 
     seeds = 2
+    task = TASK
     validation = (torch.zeros(3, 1, 8, 8), torch.zeros(3, dtype=torch.long))
 
-    def fit(self, architecture: Any, task: Any, *, seed: int) -> nn.Module:
-        module: nn.Module = architecture.build(task)
+    def prepare(self) -> None:
+        raise AssertionError("only a worker prepares")
+
+    def fit(self, architecture: Any, *, seed: int) -> nn.Module:
+        module: nn.Module = architecture.build(self.task)
         module.seed = seed  # type: ignore[assignment]
         return module
 
@@ -84,7 +88,7 @@ def test_accuracy_and_dear_functions_are_means_over_the_seeds() -> None:
         assert torch.equal(context.validation[0], FakeTrainer.validation[0])
         return float(module.seed)
 
-    (outcome,) = TrainingEvaluator(TASK, FakeTrainer(), caller(shown=shown)).evaluate([CANDIDATE])
+    (outcome,) = TrainingEvaluator(FakeTrainer(), caller(shown=shown)).evaluate([CANDIDATE])
     assert outcome == {"accuracy": pytest.approx(0.6), "shown": 11.5}
 
 
@@ -107,7 +111,7 @@ def test_of_a_timed_batch_only_the_broken_network_fails_and_the_order_stays() ->
         return [SimpleNamespace(best=float(f()), median=2.0, p90=3.0, uncertainty=0.1) for f in inferences]
 
     candidates = [Candidate(StagedCNN(Stem(width), ()), seed=0) for width in widths]
-    outcomes = LatencyEvaluator(("latency_ms",), TASK, prepare, measure).evaluate(candidates)
+    outcomes = LatencyEvaluator(("latency_ms",), Loader(TASK, prepare), measure).evaluate(candidates)
     assert outcomes[0] == {
         "latency_ms": 4.0,
         "latency_median_ms": 2.0,

@@ -77,6 +77,25 @@ def test_a_limit_on_a_dear_metric_makes_a_trained_network_infeasible(executor: T
     assert {t.number: t.state for t in trials} == {0: "infeasible", 1: "infeasible", 2: "complete", 3: "complete"}
 
 
+def test_who_fails_in_company_is_asked_again_alone(executor: ThreadPoolExecutor) -> None:
+    """The company may have taken the memory that one alone can have."""
+
+    class Crowded(Fake):
+        def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+            self.asked.append([candidate.seed for candidate in candidates])
+            room = 3
+            return [
+                Failure("never") if c.seed == 1 else {"t": c.seed} if i < room else Failure("out of memory")
+                for i, c in enumerate(candidates)
+            ]
+
+    timed = Crowded("t", lambda seed: {}, together=True)
+    trials = {t.number: t for t in run(executor, 5, timed)}
+    assert timed.asked == [[0, 1, 2, 3, 4], [1], [3], [4]]
+    assert [trials[n].metrics for n in (0, 2, 3, 4)] == [{"t": 0}, {"t": 2}, {"t": 3}, {"t": 4}]
+    assert trials[1].error == "never"
+
+
 def test_the_largest_are_trained_first(executor: ThreadPoolExecutor) -> None:
     sizes = [3, 9, 1, 7]
     dear = Fake("accuracy", lambda seed: {"accuracy": 1.0}, dear=True)

@@ -32,7 +32,7 @@ def digits() -> SearchData:
 
 def evaluator(digits: SearchData, *, seeds: int = 1, **functions: Any) -> TrainingEvaluator:
     trainer = Trainer(digits, FidelitySpec(epochs=2, samples=300, seeds=seeds), TrainingSpec(batch=50))
-    return TrainingEvaluator(digits.task, trainer, FunctionCaller(functions, digits.task, "device", trace))
+    return TrainingEvaluator(trainer, FunctionCaller(functions, digits.task, "device", trace))
 
 
 def accuracy(digits: SearchData, *, seeds: int = 1, seed: int = 5, **functions: Any) -> float:

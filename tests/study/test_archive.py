@@ -64,6 +64,53 @@ def test_a_second_trial_of_the_same_architecture_is_refused(tmp_path: Path, enco
     archive.close()
 
 
+def test_the_time_spent_is_that_of_the_last_trial(tmp_path: Path, encoding: Encoding) -> None:
+    archive = Archive(tmp_path / "trials.sqlite", encoding)
+    assert archive.elapsed == 0.0
+    archive.append(make_trial(encoding, 1), elapsed=1.5)
+    archive.append(make_trial(encoding, 0), elapsed=2.5)
+    archive.close()
+    again = Archive(tmp_path / "trials.sqlite", encoding, writable=False)
+    assert again.elapsed == 2.5
+    again.close()
+
+
+def test_a_reader_sees_what_another_has_just_written(tmp_path: Path, encoding: Encoding) -> None:
+    writer = Archive(tmp_path / "trials.sqlite", encoding)
+    writer.append(make_trial(encoding, 0))
+    reader = Archive(tmp_path / "trials.sqlite", encoding, writable=False)
+    assert len(reader) == 1
+    writer.append(make_trial(encoding, 1))
+    assert len(reader) == 2
+    with pytest.raises(RunFolderError):
+        reader.append(make_trial(encoding, 2))
+    reader.close()
+    writer.close()
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path, encoding: Encoding, writable: bool) -> None:
+    path = tmp_path / "trials.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE clinical (patient TEXT)")
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(RunFolderError, match="is a database of something else"):
+        Archive(path, encoding, writable=writable)
+    assert path.read_bytes() == before
+
+
+def test_an_archive_of_another_format_is_refused(tmp_path: Path, encoding: Encoding) -> None:
+    path = tmp_path / "trials.sqlite"
+    Archive(path, encoding).close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    with pytest.raises(RunFolderError, match="has format 99 and this moonas knows format 1"):
+        Archive(path, encoding)
+
+
 def test_the_front_is_of_trials_and_in_natural_values(tmp_path: Path, encoding: Encoding) -> None:
     archive = Archive(tmp_path / "trials.sqlite", encoding)
     archive.append(make_trial(encoding, 0, accuracy=0.9, params=100))

@@ -106,6 +106,37 @@ def test_a_worker_that_dies_once_is_replaced_and_its_trial_retried(
     assert (study.trials["state"] == "complete").all()
 
 
+def test_failed_trials_are_tried_again_when_asked_for_and_keep_their_numbers(
+    tiny: Callable[..., moonas.Study],
+) -> None:
+    healed = False
+    calls: list[str] = []
+
+    def ill(module: nn.Module, context: Any) -> float:
+        calls.append(context.architecture.key)
+        if is_victim(context) and not healed:
+            raise ValueError("ill")
+        return 1.0
+
+    def make() -> moonas.Study:
+        objectives = [{"metric": "params"}, moonas.objective(ill, goal="maximize")]
+        return tiny(objectives=objectives, search={"population": 6, "strategy": "random"})
+
+    make().run()
+    before = make().trials
+    failed = set(before.loc[before["state"] == "failed", "key"])
+    assert failed
+    healed = True
+    calls.clear()
+    make().run()
+    assert calls == []
+    make().run(retry_failed=True)
+    assert set(calls) == failed
+    after = make().trials
+    assert (after["state"] == "complete").all()
+    assert list(after["key"]) == list(before["key"])
+
+
 def test_a_first_generation_that_fails_whole_stops_the_search(tiny: Callable[..., moonas.Study]) -> None:
     def hopeless(module: nn.Module, context: Any) -> float:
         raise RuntimeError("no such thing")

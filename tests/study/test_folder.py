@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from sklearn.datasets import load_digits
 
 import moonas
 from moonas.errors import RunFolderError
@@ -115,6 +117,57 @@ def test_a_folder_without_trials_takes_a_mended_problem(tiny: Tiny) -> None:
     with pytest.raises(moonas.MoonasError, match="no such file"):
         broken.run()
     assert len(tiny().run()) >= 1
+
+
+def test_a_run_from_before_a_field_existed_goes_on(tiny: Tiny) -> None:
+    study = tiny(budget={"trials": 6})
+    study.run()
+    path = study.out / "problem.yaml"
+    header = path.read_text().splitlines()[0]
+    problem = yaml.safe_load(path.read_text())
+    del problem["search"]["options"], problem["training"]["momentum"], problem["device"]["round_ms"]
+    path.write_text(f"{header}\n{yaml.safe_dump(problem)}")
+    again = tiny(budget={"trials": 12})
+    again.run()
+    assert len(again.trials) == 12
+
+
+def digits_file(path: Path, images: int) -> Path:
+    bunch = load_digits()
+    path.parent.mkdir(exist_ok=True)
+    np.savez(path, x_train=bunch.images[:images].astype(np.float32), y_train=bunch.target[:images])
+    return path
+
+
+def test_data_may_move_but_not_change(tiny: Tiny, tmp_path: Path) -> None:
+    def make(path: Path, trials: int) -> moonas.Study:
+        return tiny(
+            data={"name": "npz", "path": str(path)},
+            task=None,
+            objectives=[{"metric": "accuracy"}, {"metric": "params"}],
+            fidelity={"epochs": 1, "samples": 64},
+            search={"population": 2},
+            budget={"trials": trials},
+        )
+
+    first = digits_file(tmp_path / "here" / "digits.npz", 300)
+    make(first, 2).run()
+    moved = first.rename(tmp_path / "digits.npz")
+    make(moved, 4).run()
+    other = digits_file(tmp_path / "other" / "digits.npz", 310)
+    with pytest.raises(RunFolderError, match="holds trials on other data"):
+        make(other, 6).run()
+    assert len(make(moved, 4).trials) == 4
+
+
+def test_reading_a_run_touches_nothing(tiny: Tiny) -> None:
+    study = tiny()
+    assert study.trials.empty
+    assert not study.out.exists()
+    study.run()
+    before = {child: child.stat().st_mtime_ns for child in study.out.iterdir()}
+    assert len(tiny().front) >= 1
+    assert {child: child.stat().st_mtime_ns for child in study.out.iterdir()} == before
 
 
 def test_the_run_folder_holds_what_the_readme_promises(tiny: Tiny) -> None:

@@ -214,7 +214,7 @@ from moonas.study import assemble
 spec = load_problem("digits_tiny", overrides={"device.rounds": 2, "device.round_ms": 0.1, "fidelity.epochs": 1})
 encoding = assemble.assemble_encoding(spec)
 candidate = Candidate(encoding.decode(tuple(0 for _ in encoding.genes)), seed=0)
-for evaluator in assemble.assemble_evaluators(spec):
+for evaluator in assemble.assemble_evaluators(spec, assemble.load_data(spec)):
     (outcome,) = evaluator.evaluate([candidate])
     assert set(outcome) == set(evaluator.metrics), outcome
 assert "moonas.training.split" in sys.modules

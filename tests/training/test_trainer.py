@@ -84,7 +84,7 @@ def batches_seen(data: SearchData, fidelity: FidelitySpec, recipe: TrainingSpec)
     """The numbers of the images in each training batch."""
     values = data.train.images[:, 0, 0, 0].astype(np.float64)
     mean, deviation = values.mean(), values.std(ddof=1)
-    spy: Any = Trainer(data, fidelity, recipe).fit(Custom(Spy), data.task, seed=0)
+    spy: Any = Trainer(data, fidelity, recipe).fit(Custom(Spy), seed=0)
     return [np.rint(batch[:, 0, 0, 0].numpy() * deviation + mean).astype(int).tolist() for batch in spy.batches]
 
 
@@ -98,7 +98,7 @@ def trained_digest(seed: int = 3) -> str:
     torch.set_num_threads(1)
     data = load_search_data(DataSpec(name="digits"))
     trainer = Trainer(data, FidelitySpec(epochs=1), TrainingSpec(batch=32, flip=True))
-    return digest(trainer.fit(NET, data.task, seed=seed))
+    return digest(trainer.fit(NET, seed=seed))
 
 
 # --- the same seed, the same weights
@@ -126,16 +126,16 @@ def with_dropout(inputs: int, outputs: int) -> nn.Module:
 def test_dropout_is_seeded_whatever_was_drawn_before(digits: SearchData) -> None:
     trainer = Trainer(digits, FidelitySpec(epochs=1, samples=100), TrainingSpec(batch=50))
     torch.manual_seed(1)
-    once = digest(trainer.fit(Custom(with_dropout), digits.task, seed=0))
+    once = digest(trainer.fit(Custom(with_dropout), seed=0))
     torch.manual_seed(2)
     torch.rand(10)
-    assert digest(trainer.fit(Custom(with_dropout), digits.task, seed=0)) == once
+    assert digest(trainer.fit(Custom(with_dropout), seed=0)) == once
 
 
 def test_the_global_generators_are_left_alone(digits: SearchData) -> None:
     before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].tolist()
     trainer = Trainer(digits, FidelitySpec(epochs=1, samples=100), TrainingSpec(batch=50, flip=True))
-    trainer.accuracy(trainer.fit(SMALL, digits.task, seed=0))
+    trainer.accuracy(trainer.fit(SMALL, seed=0))
     assert torch.equal(torch.get_rng_state(), before)
     assert np.random.get_state()[1].tolist() == numpy_before
 
@@ -146,13 +146,13 @@ def test_the_validation_images_have_no_influence_on_the_weights(digits: SearchDa
     one, two = Trainer(digits, fidelity, recipe), Trainer(other, fidelity, recipe)
     for trainer in (one, two):
         trainer.accuracy(Custom(linear).build(digits.task))  # the validation part is prepared first
-    assert digest(one.fit(SMALL, digits.task, seed=0)) == digest(two.fit(SMALL, digits.task, seed=0))
+    assert digest(one.fit(SMALL, seed=0)) == digest(two.fit(SMALL, seed=0))
 
 
 def test_training_leaves_the_data_as_they_were(digits: SearchData) -> None:
     train, val = digits.train.images.copy(), digits.val.images.copy()
     trainer = Trainer(digits, FidelitySpec(epochs=1), TrainingSpec(batch=256))
-    trainer.accuracy(trainer.fit(Custom(linear), digits.task, seed=0))
+    trainer.accuracy(trainer.fit(Custom(linear), seed=0))
     np.testing.assert_array_equal(digits.train.images, train)
     np.testing.assert_array_equal(digits.val.images, val)
 
@@ -169,7 +169,7 @@ def test_a_second_trainer_on_the_same_data_judges_alike(digits: SearchData) -> N
 
 def test_a_small_network_learns_digits(digits: SearchData) -> None:
     trainer = Trainer(digits, FidelitySpec(epochs=3), TrainingSpec(batch=32, shift=0))
-    assert trainer.accuracy(trainer.fit(NET, digits.task, seed=0)) > 0.9
+    assert trainer.accuracy(trainer.fit(NET, seed=0)) > 0.9
 
 
 def deep_and_plain(inputs: int, outputs: int) -> nn.Module:
@@ -181,7 +181,7 @@ def test_a_training_that_diverges_fails_the_candidate(digits: SearchData) -> Non
     before = torch.get_rng_state()
     trainer = Trainer(digits, FidelitySpec(epochs=5), TrainingSpec(learning_rate=100.0))
     with pytest.raises(CandidateError, match="diverged"):
-        trainer.fit(Custom(deep_and_plain), digits.task, seed=0)
+        trainer.fit(Custom(deep_and_plain), seed=0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -218,7 +218,7 @@ class Indifferent(nn.Module):
 def test_vectors_do_not_decay_and_matrices_do() -> None:
     data = numbered([10, 10])
     recipe = TrainingSpec(batch=10, weight_decay=0.5, learning_rate=0.1)
-    module: Any = Trainer(data, FidelitySpec(epochs=3), recipe).fit(Custom(Indifferent), data.task, seed=0)
+    module: Any = Trainer(data, FidelitySpec(epochs=3), recipe).fit(Custom(Indifferent), seed=0)
     assert torch.equal(module.vector, torch.full_like(module.vector, 3.0))
     assert module.matrix.max() < 2.9
     assert module.kernels.max() < 2.9
@@ -281,7 +281,7 @@ def test_batch_normalisation_is_recalibrated_to_the_images() -> None:
 def test_a_network_is_judged_by_the_statistics_of_its_final_weights(digits: SearchData) -> None:
     # After one epoch, the running averages of training still remember their initial values.
     trainer = Trainer(digits, FidelitySpec(epochs=1), TrainingSpec(batch=64, shift=0))
-    module: Any = trainer.fit(NET, digits.task, seed=0)
+    module: Any = trainer.fit(NET, seed=0)
     images = torch.from_numpy(digits.train.images)
     images = (images - images.mean()) / images.std()
     with torch.no_grad():
@@ -351,7 +351,7 @@ def test_a_sample_keeps_images_and_labels_together() -> None:
 @pytest.mark.parametrize("side", [4, 6, 11])
 def test_images_are_resized_to_the_resolution_in_training_and_validation(digits: SearchData, side: int) -> None:
     trainer = Trainer(digits, FidelitySpec(epochs=1, samples=50, resolution=side), TrainingSpec(batch=50))
-    spy: Any = trainer.fit(Custom(Spy), digits.task, seed=0)
+    spy: Any = trainer.fit(Custom(Spy), seed=0)
     assert spy.batches[0].shape == (50, 1, side, side)
     assert trainer.validation[0].shape == (len(digits.val), 1, side, side)
 
@@ -405,7 +405,7 @@ def test_a_channel_that_never_changes_in_training_is_not_blown_up_in_validation(
 def test_accuracy_is_that_of_scikit_learn(digits: SearchData, architecture: Architecture) -> None:
     data = SearchData(digits.train, digits.train, digits.classes)  # 1,077 images: more than are judged at a time
     trainer = Trainer(data, FidelitySpec(epochs=1, samples=256), TrainingSpec(batch=32))
-    module = trainer.fit(architecture, digits.task, seed=0)
+    module = trainer.fit(architecture, seed=0)
     accuracy = trainer.accuracy(module)
     images, labels = trainer.validation
     with torch.no_grad():
@@ -416,7 +416,7 @@ def test_accuracy_is_that_of_scikit_learn(digits: SearchData, architecture: Arch
 
 def test_judging_a_network_does_not_change_it(digits: SearchData) -> None:
     trainer = Trainer(digits, FidelitySpec(epochs=1, samples=100), TrainingSpec(batch=50))
-    module = trainer.fit(SMALL, digits.task, seed=0)
+    module = trainer.fit(SMALL, seed=0)
     before = digest(module)
     assert trainer.accuracy(module) == trainer.accuracy(module)
     assert digest(module) == before
@@ -424,7 +424,7 @@ def test_judging_a_network_does_not_change_it(digits: SearchData) -> None:
 
 def test_every_label_can_be_predicted(digits: SearchData) -> None:
     trainer = Trainer(digits, FidelitySpec(epochs=3), TrainingSpec(batch=32, shift=0))
-    module = trainer.fit(NET, digits.task, seed=0).eval()
+    module = trainer.fit(NET, seed=0).eval()
     with torch.no_grad():
         predictions = Counter(module(trainer.validation[0]).argmax(dim=1).tolist())
     assert set(predictions) == set(range(10))
