@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import psutil
 import typer
 
+from moonas.report.hypervolume import hypervolume_history, with_box
 from moonas.spec.load import objective
 from moonas.study.progress import Snapshot
 from moonas.study.study import Study, load
@@ -79,20 +81,24 @@ def strategies(
     ),
     assignments: Annotated[list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE")] = None,
 ) -> None:
-    """Hypervolume of NSGA-II and of random search at the same budget, seeds interleaved."""
+    """Hypervolume of NSGA-II and of random search at the same budget, seeds interleaved, all in one box."""
     from moonas.run import parse_assignments
 
     changes = parse_assignments(assignments or [])
-    shares: dict[str, list[float]] = {"nsga2": [], "random": []}
+    studies: dict[str, list[Study]] = {"nsga2": [], "random": []}
     for seed in range(seeds):
-        for strategy, found in shares.items():
+        for strategy, made in studies.items():
             overrides = changes | {"search.strategy": strategy, "seed": seed}
             study = load(problem, out=out / f"{strategy}-{seed}", overrides=overrides)
             study.run()
-            found.append(float(study.hypervolume["hypervolume"].iloc[-1]))
-            typer.echo(f"seed {seed} {strategy:<7} hypervolume {found[-1]:.4f}  front {len(study.front)}")
-    for strategy, found in shares.items():
-        typer.echo(f"{strategy:<7} mean {statistics.fmean(found):.4f}  from {min(found):.4f} to {max(found):.4f}")
+            made.append(study)
+            typer.echo(f"seed {seed} {strategy:<7} front {len(study.front)}")
+    everything = pd.concat([study.trials for made in studies.values() for study in made])
+    boxed = with_box(studies["nsga2"][0].objectives, everything)
+    for strategy, made in studies.items():
+        shares = [float(hypervolume_history(study.trials, boxed)["hypervolume"].iloc[-1]) for study in made]
+        listed = " ".join(f"{share:.4f}" for share in shares)
+        typer.echo(f"{strategy:<7} hypervolume {listed}  mean {statistics.fmean(shares):.4f}")
 
 
 if __name__ == "__main__":

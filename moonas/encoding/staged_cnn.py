@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from moonas.architecture.architecture import Architecture
@@ -41,15 +42,13 @@ class StagedCNNEncoding(Encoding):
         """Return the canonical genotype: inactive genes take their first choice."""
         if not isinstance(architecture, StagedCNN):
             raise EncodingError(f"{type(architecture).__name__} is not a staged CNN")
-        genotype = [0] * len(self._genes)
-        found = (
-            self._choose(genotype, "stem", self._tree["stem"], vars(architecture.stem))
-            and self._choose(genotype, "head", self._tree["head"], {"width": architecture.head_width})
-            and self._place(genotype, 0, architecture.stages)
-        )
-        if not found:
+        stem = self._choose("stem", self._tree["stem"], vars(architecture.stem))
+        head = self._choose("head", self._tree["head"], {"width": architecture.head_width})
+        stages = self._place(architecture.stages)
+        if stem is None or head is None or stages is None:
             raise EncodingError(f"{architecture.key} lies outside of this search space")
-        return tuple(genotype)
+        chosen = stem | stages | head
+        return tuple(chosen.get(gene.name, 0) for gene in self._genes)
 
     def active(self, genotype: Genotype) -> tuple[bool, ...]:
         """Genes of absent stages are inactive, but for the depth; so is an expansion that no block uses."""
@@ -65,35 +64,49 @@ class StagedCNNEncoding(Encoding):
                     active[i] = field == "depth" or present
         return tuple(active)
 
-    def _place(self, genotype: list[int], slot: int, stages: Sequence[Stage]) -> bool:
-        """Fit `stages` into the slots from `slot` on, the earliest possible ones, leaving out what may be."""
-        slots = self._tree["stages"]
-        if slot == len(slots):
-            return not stages
-        at = f"stages.{slot}"
-        if stages:
-            fields = vars(stages[0])
-            if stages[0].block != "inverted_residual":
-                fields = {name: value for name, value in fields.items() if name != "expansion"}
-            before = genotype.copy()
-            if self._choose(genotype, at, slots[slot], fields) and self._place(genotype, slot + 1, stages[1:]):
-                return True
-            genotype[:] = before
-        absent = self._choose(genotype, at, slots[slot], {"depth": 0})
-        return absent and self._place(genotype, slot + 1, stages)
+    def _place(self, stages: Sequence[Stage]) -> dict[str, int] | None:
+        """Fit `stages` into slots, the earliest possible ones, leaving out what may be.
 
-    def _choose(self, genotype: list[int], at: str, slot: dict[str, Any], fields: dict[str, Any]) -> bool:
-        """Set the genes of one part so that it takes the values of `fields`; tell whether it can."""
+        Returns:
+            The index of the choice of each gene that it takes, by the gene's name; None if they do not fit.
+        """
+        slots = self._tree["stages"]
+
+        @cache  # slots that look alike would be tried over and over
+        def place(slot: int, stage: int) -> dict[str, int] | None:
+            if slot == len(slots):
+                return {} if stage == len(stages) else None
+            present = [(_fields(each), stage + 1) for each in stages[stage : stage + 1]]
+            for fields, following in [*present, ({"depth": 0}, stage)]:
+                here = self._choose(f"stages.{slot}", slots[slot], fields)
+                rest = None if here is None else place(slot + 1, following)
+                if here is not None and rest is not None:
+                    return here | rest
+            return None
+
+        return place(0, 0)
+
+    def _choose(self, at: str, part: dict[str, Any], fields: dict[str, Any]) -> dict[str, int] | None:
+        """The choices, by the gene's name, with which a part of the tree takes the values of `fields`; None if none."""
+        chosen = {}
         for name, value in fields.items():
-            choices = slot[name]
+            choices = part[name]
             if not isinstance(choices, tuple):
                 if choices != value:
-                    return False
+                    return None
             elif value in choices:
-                genotype[self._index[f"{at}.{name}"]] = choices.index(value)
+                chosen[f"{at}.{name}"] = choices.index(value)
             else:
-                return False
-        return True
+                return None
+        return chosen
+
+
+def _fields(stage: Stage) -> dict[str, Any]:
+    """The fields of a stage that a slot must offer."""
+    fields = dict(vars(stage))
+    if stage.block != "inverted_residual":
+        del fields["expansion"]
+    return fields
 
 
 def _stage(*, block: str, expansion: int, **fields: int) -> Stage:

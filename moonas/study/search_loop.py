@@ -13,7 +13,8 @@ import pandas as pd
 from moonas.errors import SearchFailedError
 from moonas.problem.objective import Objective
 from moonas.problem.trial import Trial
-from moonas.report.hypervolume import Hypervolume, with_box
+from moonas.report.front import pareto_front
+from moonas.report.hypervolume import Hypervolume, first_generation, with_box
 from moonas.spec.problem import ProblemSpec
 from moonas.strategy.strategy import Strategy
 from moonas.study import assemble
@@ -44,7 +45,7 @@ class SearchLoop:
         session.begin_walk()
         self._population = spec.search.population
         self._budget = assemble.assemble_budget(spec)
-        self._score = _Score(objectives)
+        self._score = _Score(objectives, min(self._population, self._budget.trials))
         self._told: set[str] = set()
         self._failed = 0
         self._started = time.monotonic()
@@ -66,7 +67,6 @@ class SearchLoop:
                 told_before = len(self._told)
                 trials = self._session.evaluate(genotypes, told=self._tell)
                 barren = 0 if len(self._told) > told_before else barren + 1
-                self._score.open_box(trials)
                 if first:
                     self._refuse_failed_start(trials)
                     first = False
@@ -125,32 +125,39 @@ class SearchLoop:
 class _Score:
     """The running figures of a search: best value, front, hypervolume."""
 
-    def __init__(self, objectives: Sequence[Objective]):
+    def __init__(self, objectives: Sequence[Objective], population: int):
         self.objectives = tuple(objectives)
         self.best: float | None = None
-        self._waiting: list[list[float]] = []  # for the box
+        self._population = population
+        self._waiting: list[Trial] = []  # for the box
         known = all(None not in (objective.reference, objective.ideal) for objective in objectives)
         self._growing = Hypervolume(objectives) if known else None
 
     def add(self, trial: Trial) -> None:
         """Take a trial into account."""
-        if trial.state != "complete":
-            return
-        values = [trial.metrics[objective.metric] for objective in self.objectives]
         sign = self.objectives[0].sign
-        if self.best is None or sign * values[0] < sign * self.best:
-            self.best = values[0]
+        if trial.state == "complete":
+            value = trial.metrics[self.objectives[0].metric]
+            self.best = value if self.best is None or sign * value < sign * self.best else self.best
         if self._growing is None:
-            self._waiting.append(values)
-        else:
-            self._growing.add(values)
+            self._waiting.append(trial)
+            self._open_box()
+        elif trial.state == "complete":
+            self._growing.add(self._values(trial))
 
-    def open_box(self, generation: Sequence[Trial]) -> None:
-        """Fix the box of the hypervolume by the first generation with a complete trial, if the problem does not."""
-        if self._growing is None and self._waiting:
-            self._growing = Hypervolume(with_box(self.objectives, _frame(generation, self.objectives)))
-            for values in self._waiting:
-                self._growing.add(values)
+    def _values(self, trial: Trial) -> list[float]:
+        return [trial.metrics[objective.metric] for objective in self.objectives]
+
+    def _open_box(self) -> None:
+        """Fix the box of the hypervolume, if the first generation with a complete trial is all there."""
+        if len(self._waiting) % self._population:
+            return
+        first = first_generation(_frame(self._waiting, self.objectives), self._population)
+        if len(first) == self._population:
+            self._growing = Hypervolume(with_box(self.objectives, first))
+            for trial in self._waiting:
+                if trial.state == "complete":
+                    self._growing.add(self._values(trial))
             self._waiting.clear()
 
     @property
@@ -161,10 +168,13 @@ class _Score:
     @property
     def front(self) -> int:
         """Networks on the front."""
-        return 0 if self._growing is None else self._growing.size
+        if self._growing is None:
+            return len(pareto_front(_frame(self._waiting, self.objectives), self.objectives))
+        return self._growing.size
 
 
 def _frame(trials: Sequence[Trial], objectives: Sequence[Objective]) -> pd.DataFrame:
     """The frame of some trials, as far as `with_box` wants it."""
-    rows = [{"state": t.state, **{o.metric: t.metrics.get(o.metric) for o in objectives}} for t in trials]
-    return pd.DataFrame(rows, columns=["state", *(objective.metric for objective in objectives)])
+    metrics = [objective.metric for objective in objectives]
+    rows = [(trial.number, trial.state, *map(trial.metrics.get, metrics)) for trial in trials]
+    return pd.DataFrame(rows, columns=["number", "state", *metrics])
