@@ -12,12 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from moonas.architecture.architecture import Architecture as Architecture
-    from moonas.architecture.architecture import Task as Task
     from moonas.encoding.encoding import Encoding as Encoding
     from moonas.encoding.encoding import Gene as Gene
     from moonas.encoding.encoding import Genotype as Genotype
     from moonas.errors import MoonasError as MoonasError
+    from moonas.network.architecture import Architecture as Architecture
+    from moonas.network.architecture import Task as Task
     from moonas.problem.objective import Constraint as Constraint
     from moonas.problem.objective import Objective as Objective
     from moonas.problem.trial import Trial as Trial
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from moonas.study.study import search as search
 
 _HOMES = {
-    "Architecture": "moonas.architecture.architecture",
+    "Architecture": "moonas.network.architecture",
     "Constraint": "moonas.problem.objective",
     "Encoding": "moonas.encoding.encoding",
     "Gene": "moonas.encoding.encoding",
@@ -37,7 +37,7 @@ _HOMES = {
     "Objective": "moonas.problem.objective",
     "Strategy": "moonas.strategy.strategy",
     "Study": "moonas.study.study",
-    "Task": "moonas.architecture.architecture",
+    "Task": "moonas.network.architecture",
     "Trial": "moonas.problem.trial",
     "load": "moonas.study.study",
     "objective": "moonas.spec.load",

@@ -132,9 +132,7 @@ class Registry:
         return import_path(f"{entry.module}:{entry.attr}")
 
 
-FAMILIES = Registry(
-    "architecture family", {"staged_cnn": "moonas.architecture.staged_cnn:StagedCNN"}, "moonas.families"
-)
+FAMILIES = Registry("architecture family", {"staged_cnn": "moonas.network.staged_cnn:StagedCNN"}, "moonas.families")
 ENCODINGS = Registry("encoding", {"staged_cnn": "moonas.encoding.staged_cnn:StagedCNNEncoding"}, "moonas.encodings")
 DATA_SETS = Registry(
     "data set",

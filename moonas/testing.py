@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from moonas.architecture.architecture import Architecture, Task, architecture_from_dict
 from moonas.encoding.encoding import Encoding, Genotype
 from moonas.errors import one_line
+from moonas.network.architecture import Architecture, Task, architecture_from_dict
 
 
 def check_encoding(

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from moonas import content
-from moonas.architecture.architecture import Architecture, Task
 from moonas.encoding.encoding import Encoding, Gene, Genotype
 from moonas.errors import EncodingError
+from moonas.network.architecture import Architecture, Task
 from moonas.registry import ENCODINGS
 from moonas.spec.encoding import load_encoding
 from moonas.testing import check_encoding

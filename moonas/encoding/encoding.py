@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from moonas.architecture.architecture import Architecture
 from moonas.errors import EncodingError
+from moonas.network.architecture import Architecture
 
 Genotype = tuple[int, ...]
 """For each gene, the index of one of its choices."""

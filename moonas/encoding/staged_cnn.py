@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from moonas.architecture.architecture import Architecture
-from moonas.architecture.staged_cnn import Stage, StagedCNN, Stem
 from moonas.encoding.encoding import Encoding, Gene, Genotype
 from moonas.encoding.tree import fill, find_genes
 from moonas.errors import EncodingError
+from moonas.network.architecture import Architecture
+from moonas.network.staged_cnn import Stage, StagedCNN, Stem
 
 
 class StagedCNNEncoding(Encoding):

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from moonas.architecture.architecture import Architecture, Task
 from moonas.errors import CandidateError, one_line
+from moonas.network.architecture import Architecture, Task
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from moonas.architecture.architecture import Architecture, Task
 from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, seeded
+from moonas.network.architecture import Architecture, Task
 
 MetricFunction = Callable[[Any, "EvaluationContext"], float]
 Tracer = Callable[..., tuple[Any, ...]]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from moonas.architecture.architecture import Task
 from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome, attempt, build
+from moonas.network.architecture import Task
 
 
 @dataclass(frozen=True)

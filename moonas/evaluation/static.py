@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from moonas.architecture.architecture import Task
 from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, build
+from moonas.network.architecture import Task
 
 
 class StaticEvaluator(Evaluator):

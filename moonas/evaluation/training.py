@@ -8,9 +8,9 @@ from functools import partial
 from statistics import fmean
 from typing import Any, Protocol
 
-from moonas.architecture.architecture import Task
 from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, checked, seeded
 from moonas.evaluation.function import FunctionCaller
+from moonas.network.architecture import Task
 
 
 class Trainer(Protocol):

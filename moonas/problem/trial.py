@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from moonas.architecture.architecture import Architecture
 from moonas.encoding.encoding import Genotype
+from moonas.network.architecture import Architecture
 
 State = Literal["complete", "infeasible", "failed"]
 

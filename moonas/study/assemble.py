@@ -10,7 +10,6 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from moonas.architecture.architecture import Task
 from moonas.encoding.encoding import Encoding
 from moonas.errors import MoonasError, SpecError, choose_from
 from moonas.evaluation import worker
@@ -20,6 +19,7 @@ from moonas.evaluation.latency import DryRunEvaluator, LatencyEvaluator, Loader
 from moonas.evaluation.static import StaticEvaluator
 from moonas.evaluation.training import TrainingEvaluator
 from moonas.hardware.device import DeviceProfile
+from moonas.network.architecture import Task
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Budget
 from moonas.registry import ENCODINGS, STRATEGIES, import_path

@@ -9,10 +9,10 @@ from concurrent.futures import Executor
 from functools import cached_property
 from typing import Any
 
-from moonas.architecture.architecture import Architecture
 from moonas.encoding.encoding import Encoding, Genotype
 from moonas.evaluation.evaluator import Candidate, Evaluator
 from moonas.evaluation.pipeline import Pipeline
+from moonas.network.architecture import Architecture
 from moonas.problem.objective import Constraint
 from moonas.problem.trial import Trial
 from moonas.registry import as_given

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from moonas.architecture.architecture import Architecture
 from moonas.encoding.encoding import Encoding, Genotype
 from moonas.errors import UnknownNameError
+from moonas.network.architecture import Architecture
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Trial
 from moonas.registry import as_given, given_objects

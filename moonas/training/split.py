@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from moonas.architecture.architecture import Task
 from moonas.errors import DataError
+from moonas.network.architecture import Task
 from moonas.spec.data import DataSpec
 from moonas.training.data_sets import DataSet, Part, load_data_set
 

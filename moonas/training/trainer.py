@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from moonas.architecture.architecture import Architecture, Task
 from moonas.errors import CandidateError
+from moonas.network.architecture import Architecture, Task
 from moonas.spec.training import FidelitySpec, TrainingSpec
 from moonas.training.augment import augment
 from moonas.training.data_sets import Part

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonas import content
-from moonas.architecture.architecture import Architecture, architecture_from_dict
-from moonas.architecture.staged_cnn import Stage, StagedCNN, Stem
 from moonas.encoding.encoding import Encoding, Genotype
 from moonas.encoding.staged_cnn import StagedCNNEncoding
 from moonas.errors import EncodingError
+from moonas.network.architecture import Architecture, architecture_from_dict
+from moonas.network.staged_cnn import Stage, StagedCNN, Stem
 from moonas.registry import ENCODINGS
 from moonas.spec.encoding import load_encoding
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from moonas.architecture.architecture import Architecture, Task
-from moonas.architecture.staged_cnn import StagedCNN, Stem
 from moonas.evaluation.evaluator import Candidate, Failure
 from moonas.evaluation.function import EvaluationContext, FunctionCaller, FunctionEvaluator
 from moonas.evaluation.latency import LatencyEvaluator, Loader
 from moonas.evaluation.static import StaticEvaluator
 from moonas.hardware.trace import trace
+from moonas.network.architecture import Architecture, Task
+from moonas.network.staged_cnn import StagedCNN, Stem
 
 TASK = Task((3, 8, 8), 10)
 LATENCIES = ("latency_ms", "latency_median_ms", "latency_p90_ms", "latency_uncertainty")

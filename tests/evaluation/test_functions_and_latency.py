@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 import moonas
-from moonas.architecture.staged_cnn import StagedCNN, Stem
 from moonas.evaluation.evaluator import Candidate, Failure
 from moonas.evaluation.function import EvaluationContext, FunctionCaller, FunctionEvaluator
 from moonas.evaluation.latency import LatencyEvaluator, Loader
 from moonas.evaluation.training import TrainingEvaluator
 from moonas.hardware.trace import trace
+from moonas.network.staged_cnn import StagedCNN, Stem
 
 TASK = moonas.Task((1, 8, 8), 10)
 CANDIDATE = Candidate(StagedCNN(Stem(4), ()), seed=11)

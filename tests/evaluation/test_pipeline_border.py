@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 import pytest
 from torch import nn
 
-from moonas.architecture.architecture import Architecture, Task
 from moonas.errors import TimeLimitError
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome
 from moonas.evaluation.pipeline import Pipeline
+from moonas.network.architecture import Architecture, Task
 from moonas.problem.objective import Constraint
 from moonas.problem.trial import Trial
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from moonas.architecture.staged_cnn import Stage, StagedCNN, Stem
 from moonas.evaluation.evaluator import Candidate, Failure
 from moonas.evaluation.function import EvaluationContext, FunctionCaller
 from moonas.evaluation.training import TrainingEvaluator
 from moonas.hardware.trace import trace
+from moonas.network.staged_cnn import Stage, StagedCNN, Stem
 from moonas.spec.problem import DataSpec, FidelitySpec, TrainingSpec
 from moonas.training.split import SearchData, load_search_data
 from moonas.training.trainer import Trainer

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from moonas.architecture.staged_cnn import StagedCNN, Stem
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome
+from moonas.network.staged_cnn import StagedCNN, Stem
 
 CANDIDATES = [Candidate(StagedCNN(Stem(4), ()), seed=seed) for seed in range(3)]
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from moonas.architecture.architecture import Task
 from moonas.encoding.staged_cnn import StagedCNNEncoding
 from moonas.errors import MoonasError
 from moonas.hardware.device import DeviceProfile
 from moonas.hardware.runtime import prepare, to_onnx
+from moonas.network.architecture import Task
 from moonas.spec.encoding import load_encoding
 
 TASK = Task((3, 16, 16), 10)

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from moonas.architecture.architecture import Task
 from moonas.content import shipped_folder
 from moonas.encoding.encoding import Encoding
 from moonas.hardware.trace import Operation, trace
+from moonas.network.architecture import Task
 from moonas.registry import ENCODINGS
 from moonas.spec.encoding import load_encoding
 

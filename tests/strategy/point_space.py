@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from moonas.architecture.architecture import Architecture, Task
 from moonas.encoding.encoding import Encoding, Gene, Genotype
+from moonas.network.architecture import Architecture, Task
 from moonas.problem.trial import State, Trial
 
 

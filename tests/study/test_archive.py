@@ -43,7 +43,7 @@ def test_a_trial_comes_back_as_it_went_in(tmp_path: Path, encoding: Encoding) ->
 def test_the_architecture_in_the_file_builds_by_itself(tmp_path: Path, encoding: Encoding) -> None:
     import json
 
-    from moonas.architecture.architecture import architecture_from_dict
+    from moonas.network.architecture import architecture_from_dict
 
     trial = make_trial(encoding, 0)
     archive = Archive(tmp_path / "trials.sqlite", encoding)

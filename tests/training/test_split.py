@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from moonas.architecture.architecture import Task
 from moonas.errors import DataError
+from moonas.network.architecture import Task
 from moonas.spec.data import DataSpec, SplitSpec
 from moonas.training.data_sets import DataSet, Part, load_data_set
 from moonas.training.split import load_search_data, split_indices

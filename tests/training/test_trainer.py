@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 from torch import nn
 
-from moonas.architecture.architecture import Architecture, Task
-from moonas.architecture.staged_cnn import Stage, StagedCNN, Stem
 from moonas.errors import CandidateError
+from moonas.network.architecture import Architecture, Task
+from moonas.network.staged_cnn import Stage, StagedCNN, Stem
 from moonas.spec.data import DataSpec
 from moonas.spec.training import FidelitySpec, TrainingSpec
 from moonas.training.data_sets import Part

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from moonas.architecture.architecture import Architecture, Task
 from moonas.errors import EncodingError
+from moonas.network.architecture import Architecture, Task
 from moonas.spec.encoding import BLOCKS
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class StagedCNN(Architecture):
 
     def build(self, task: Task) -> nn.Module:
         """Build the network; see `Architecture.build`."""
-        from moonas.architecture.blocks import build_staged_cnn  # torch
+        from moonas.network.blocks import build_staged_cnn  # torch
 
         self._check_strides(task)
         return build_staged_cnn(self, task)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from moonas.architecture.architecture import Task
-from moonas.architecture.staged_cnn import Stage, StagedCNN
+from moonas.network.architecture import Task
+from moonas.network.staged_cnn import Stage, StagedCNN
 
 
 def convolution(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from moonas.architecture.architecture import Task, architecture_from_dict
-from moonas.architecture.staged_cnn import Stage, StagedCNN, Stem
 from moonas.errors import EncodingError, MoonasError
+from moonas.network.architecture import Task, architecture_from_dict
+from moonas.network.staged_cnn import Stage, StagedCNN, Stem
 
 
 def halving(times: int) -> StagedCNN:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from moonas.architecture.architecture import Task
-from moonas.architecture.blocks import InvertedResidual, Residual, convolution
-from moonas.architecture.staged_cnn import Stage, StagedCNN, Stem
+from moonas.network.architecture import Task
+from moonas.network.blocks import InvertedResidual, Residual, convolution
+from moonas.network.staged_cnn import Stage, StagedCNN, Stem
 
 IMAGENET = Task((3, 224, 224), 1000)
 CIFAR = Task((3, 32, 32), 10)

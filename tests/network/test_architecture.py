@@ -15,9 +15,9 @@ from typing import ClassVar
 import pytest
 from torch import nn
 
-from moonas.architecture.architecture import Architecture, Task, architecture_from_dict
-from moonas.architecture.staged_cnn import Stage, StagedCNN, Stem
 from moonas.errors import MoonasError, UnknownNameError
+from moonas.network.architecture import Architecture, Task, architecture_from_dict
+from moonas.network.staged_cnn import Stage, StagedCNN, Stem
 
 NETWORK = StagedCNN(
     stem=Stem(width=16),
@@ -46,7 +46,7 @@ def test_the_key_is_the_family_and_a_sha256_digest_of_the_content() -> None:
 
 def test_the_key_is_the_same_in_another_process_with_another_hash_seed() -> None:
     code = (
-        "from moonas.architecture.staged_cnn import Stage, StagedCNN, Stem\n"
+        "from moonas.network.staged_cnn import Stage, StagedCNN, Stem\n"
         f"print({NETWORK!r}.key)\n"
         "import sys; assert 'torch' not in sys.modules, 'a key costs no torch'"
     )
