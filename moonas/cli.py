@@ -50,10 +50,12 @@ def list_content(
 ) -> None:
     """List what is shipped, and what lies in folders of these names here."""
     with exit_codes():
-        for each in [kind] if kind else content.KINDS:
+        kinds = [kind if kind in content.KINDS else f"{kind}s"] if kind else content.KINDS
+        for each, found in [(each, content.available(each)) for each in kinds]:
             typer.echo(f"{each}:")
-            for name, path in content.available(each).items():
-                typer.echo(f"  {name:<16} {content.summary(path)}")
+            for name, path in found.items():
+                own = "" if path.parent == content.shipped_folder(each) else f" ({path})"
+                typer.echo(f"  {name:<16} {content.summary(path)}{own}")
 
 
 @app.command("copy")
@@ -66,7 +68,10 @@ def copy_content(
         kind, source = content.find_shipped(name)
         target = to or Path(kind) / source.name
         if target.exists():
-            raise MoonasError(f"{target} is there already, and stays as it is; give another file to write")
+            example = target.with_stem("mine")
+            raise MoonasError(
+                f"{target} is there already, and stays as it is; give another file, as in moonas copy {name} {example}"
+            )
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)

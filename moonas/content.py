@@ -28,7 +28,9 @@ def available(kind: str) -> dict[str, Path]:
     """
     if kind not in KINDS:
         raise UnknownNameError("kind", kind, KINDS)
-    paths = [*shipped_folder(kind).glob("*.yaml"), *Path(kind).glob("*.yaml")]
+    shipped, here = shipped_folder(kind), Path(kind)
+    folders = [shipped] if here.is_dir() and here.samefile(shipped) else [shipped, here]
+    paths = [path for folder in folders for path in folder.glob("*.yaml")]
     return dict(sorted({path.stem: path for path in paths if path.is_file()}.items()))
 
 

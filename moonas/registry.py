@@ -82,6 +82,11 @@ def import_path(path: str) -> Any:
     except Exception as error:  # whatever the user's own module raises
         raise MoonasError(f"importing '{module_name}' failed: {one_line(error)}") from error
     for part in attribute.split("."):
+        if not hasattr(found, part) and module_name == "__main__":
+            raise MoonasError(
+                f"{path} was defined in a script or notebook, and this is another one; define it here first, or move "
+                "it to a module and name it as package.module:name"
+            )
         if not hasattr(found, part):
             raise UnknownNameError(f"object in {module_name}", part, _public_names(found))
         found = getattr(found, part)

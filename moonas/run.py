@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,13 +15,20 @@ import typer
 from moonas.errors import MoonasError, SpecError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from moonas.study.progress import Snapshot
     from moonas.study.study import Study
 
+_FLAGS = {"budget.trials": "--trials", "seed": "--seed", "workers": "--workers"}
+"""What has a flag of its own."""
 EXIT_DONE, EXIT_BUDGET, EXIT_INTERRUPTED = 0, 3, 130
 
 
 def run(
-    problem: Annotated[str, typer.Argument(help="A problem file, or the name of a shipped one; see `moonas list`.")],
+    problem: Annotated[
+        str, typer.Argument(help="A problem file, the name of a shipped one (see `moonas list`), or a run folder.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(help="The run folder. Running again in it resumes.", show_default="runs/NAME"),
@@ -39,10 +46,10 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Search for networks: accurate, fast and small on the device they will run on."""
-    flags = {"budget.trials": trials, "seed": seed, "workers": workers}
+    flags = zip(_FLAGS, (trials, seed, workers), strict=True)
     with exit_codes():
         overrides = parse_assignments(assignments or [])
-        overrides |= {path: value for path, value in flags.items() if value is not None}
+        overrides |= {path: value for path, value in flags if value is not None}
         study = _load(problem, overrides, out)
         raise typer.Exit(_search(study, retry_failed=retry_failed, quiet=quiet))
 
@@ -66,23 +73,29 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
 
 def _load(problem: str, overrides: dict[str, Any], out: Path | None) -> Study:
     from moonas.spec.load import load_problem
+    from moonas.study.folder import problem_of_run
     from moonas.study.study import Study
 
-    return Study(load_problem(problem, overrides=overrides), out)
+    file, folder = problem_of_run(problem, out)
+    return Study(load_problem(file, overrides=overrides, labels=_FLAGS), folder)
 
 
 def _search(study: Study, *, retry_failed: bool, quiet: bool) -> int:
     """Run a study in front of the user, and return the exit code."""
-    from moonas.study.progress import ProgressLine
-
     signal.signal(signal.SIGTERM, _interrupt)  # a polite kill stops as cleanly as Ctrl-C
-    if not quiet:
-        _announce(study)
+    announced = quiet
+
+    def announce(_: Snapshot) -> None:  # at the first one, when the folder is ours
+        nonlocal announced
+        if not announced:
+            _announce(study)
+        announced = True
+
     try:
-        with nullcontext() if quiet else ProgressLine() as line:
-            study.run(listener=line, retry_failed=retry_failed)
+        study.run(progress=not quiet, listener=announce, retry_failed=retry_failed)
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped after {len(study.trials)} trials, all kept. To go on: {_command()}", err=True)
+        done = _counted(len(study.trials), "trial")
+        typer.echo(f"\nStopped after {done}, all kept. To go on: {_command()}", err=True)
         return EXIT_INTERRUPTED
     if not quiet:
         _conclude(study)
@@ -90,39 +103,56 @@ def _search(study: Study, *, retry_failed: bool, quiet: bool) -> int:
 
 
 def _announce(study: Study) -> None:
-    sizes = study.encoding.sizes.astype(float)
-    typer.echo(
-        f"{study.spec.name}: {sizes.prod():.3g} genotypes, {study.spec.search.strategy}, in {study.out}",
-        err=True,
-    )
-    known = len(study.trials)
-    if known:
-        typer.echo(f"Resuming: {known} trials are there already.", err=True)
-        for change in study.environment_changes():
-            typer.echo(
-                f"Warning: another environment than the run began in, timings may not compare: {change}",
-                err=True,
-            )
+    size = study.encoding.sizes.astype(float).prod()
+    typer.echo(f"{study.spec.name}: {size:.3g} genotypes, {study.spec.search.strategy}, in {study.out}", err=True)
+    known, budget = len(study.trials), study.spec.budget.trials
+    if not known:
+        return
+    if known < budget:
+        typer.echo(f"Resuming after {_counted(known, 'trial')}.", err=True)
+    else:
+        more = f"{known} trials are there, and the budget is {budget}: nothing more is evaluated. To go further, give"
+        typer.echo(f"{more} --trials.", err=True)
+    for change in study.environment_changes():
+        what = "another environment than the run began in, timings may not compare"
+        typer.echo(f"Warning: {what}: {change}", err=True)
 
 
 def _conclude(study: Study) -> None:
-    """Print the front and where everything is."""
+    """Print the front, where everything is, and what can be done next."""
     from rich.console import Console
 
-    from moonas.report.table import front_table
+    from moonas.report.table import print_front
 
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    trials, front = study.trials, study.front
     named = [objective.metric for objective in study.objectives]
     others = [metric for metric in study.metrics if metric not in named and not metric.startswith("latency_")]
-    console.print(front_table(study.front, study.objectives, others if console.width >= 100 else ()))
-    states = study.trials["state"].value_counts()
-    counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    share = study.hypervolume["hypervolume"].iloc[-1] if len(states) else 0.0
-    typer.echo(f"{counts}; hypervolume {share:.4f}; in {study.out}: pareto.csv, pareto.png, trials.csv")
+    if len(front):
+        print_front(Console(width=None if sys.stdout.isatty() else 140), front, study.objectives, others)
+    else:
+        typer.echo(f"No network is on the front. {_most_common_error(trials)}")
+    counts = ", ".join(f"{count} {state}" for state, count in trials["state"].value_counts().items())
+    share = study.hypervolume["hypervolume"].iloc[-1] if len(trials) else 0.0
+    files = [name for name in ("pareto.csv", "pareto.png", "trials.csv") if (study.out / name).exists()]
+    typer.echo(f"{counts}; hypervolume {share:.4f}; in {study.out}: {', '.join(files)}")
+    if len(front):
+        typer.echo(f"In Python: study = moonas.load({str(study.out)!r}); study.architecture(KEY).build(study.task)")
     if study.outcome == "out of time":
         typer.echo("The time of the budget ran out before the trials did. Raise budget.hours to go on.", err=True)
     if study.outcome == "exhausted":
         typer.echo("The search space is exhausted: there is no further architecture to evaluate.", err=True)
+
+
+def _most_common_error(trials: pd.DataFrame) -> str:
+    """What most trials without a place on the front have in common."""
+    if trials.empty:
+        return "Nothing was evaluated."
+    causes = trials["error"].str.replace(r": [^:]*$", "", regex=True).value_counts()
+    return f"{causes.iloc[0]} of {_counted(len(trials), 'trial')}: {causes.index[0]}."
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _command() -> str:

@@ -45,7 +45,8 @@ def test_a_run_ends_with_the_front_and_the_files(here: Path) -> None:
     assert "12 complete; hypervolume " in result.stdout
     front = pd.read_csv(here / "runs" / "mine" / "pareto.csv")
     assert all(key in result.stdout for key in front["key"])
-    assert "trials 12/12  params " in result.stderr
+    assert "trials 12/12  best params " in result.stderr
+    assert f"front {len(front)}" in result.stderr.splitlines()[-1]
 
 
 def test_the_module_and_the_command_are_the_same(here: Path) -> None:
@@ -73,8 +74,47 @@ def test_running_again_resumes(here: Path) -> None:
     moonas_command("run mine.yaml --trials 7 --quiet")
     result = moonas_command("run mine.yaml")
     assert result.exit_code == 0
-    assert "Resuming: 7 trials are there already." in result.stderr
+    assert "Resuming after 7 trials." in result.stderr
     assert len(pd.read_csv(here / "runs" / "mine" / "trials.csv")) == 12
+
+
+def test_a_run_folder_goes_on_by_its_own_name(here: Path) -> None:
+    moonas_command("run mine.yaml --out elsewhere --trials 7 --quiet")
+    (here / "elsewhere").rename(here / "moved")
+    assert moonas_command("run moved --trials 9 --quiet").exit_code == 0
+    assert len(pd.read_csv(here / "moved" / "trials.csv")) == 9
+    assert not (here / "runs").exists()
+    study = moonas.load("moved")
+    assert study.out == Path("moved")
+    assert len(study.trials) == 9
+
+
+def test_a_budget_below_what_is_there_is_said(here: Path) -> None:
+    moonas_command("run mine.yaml --quiet")
+    result = moonas_command("run mine.yaml --trials 5")
+    assert result.exit_code == 0
+    assert "12 trials are there, and the budget is 5: nothing more is evaluated" in result.stderr
+
+
+def test_limits_that_no_network_keeps_are_said(here: Path) -> None:
+    result = CliRunner().invoke(
+        app, ["run", "mine.yaml", "--set", "constraints=[{metric: params, at_most: 10}]"], catch_exceptions=False
+    )
+    assert result.exit_code == 0
+    assert "No network is on the front. 12 of 12 trials: breaks params <= 10." in result.stdout
+    assert "pareto.png" not in result.stdout
+
+
+def test_mistakes_of_data_and_functions_come_before_anything_is_written(here: Path) -> None:
+    for change, message in [
+        ("objectives.0.metric=nosuch:latency", "no module named 'nosuch'"),
+        ("objectives.0.metric=json:nosuch", "unknown object in json 'nosuch'"),
+    ]:
+        result = moonas_command(f"run mine.yaml --set {change} --set objectives.0.goal=minimize")
+        assert result.exit_code == 2
+        assert message in result.stderr
+        assert "trials 0/" not in result.stderr
+        assert not (here / "runs").exists()
 
 
 def test_another_problem_in_the_same_folder_is_refused() -> None:
@@ -104,10 +144,10 @@ def test_an_exhausted_space_is_said_and_is_no_failure() -> None:
         ("run digit", "did you mean 'digits'?"),
         ("run mine.yaml --set seed", "moonas: --set seed: must be KEY.PATH=VALUE, as in --set search.population=16"),
         ("run mine.yaml --set search.populaton=4", "did you mean 'population'?"),
-        ("run mine.yaml --trials 0", "--set budget.trials, budget.trials: must be at least 1, is 0"),
+        ("run mine.yaml --trials 0", "mine.yaml, --trials, budget.trials: must be at least 1, is 0"),
         ("run mine.yaml --set search.options={speed: 1}", "strategy nsga2 has no option 'speed'"),
         ("copy digit", "did you mean 'digits'?"),
-        ("list problem", "did you mean 'problems'?"),
+        ("list problms", "did you mean 'problems'?"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(line: str, message: str) -> None:
@@ -133,6 +173,7 @@ def test_a_copy_can_be_edited_and_runs_by_its_name(here: Path) -> None:
     result = moonas_command("copy digits_tiny")
     assert result.exit_code == 2
     assert "is there already, and stays as it is" in result.stderr
+    assert "moonas copy digits_tiny problems/mine.yaml" in result.stderr
     assert "trials: 3" in path.read_text()
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import sysconfig
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from moonas.errors import CandidateError, one_line
+from moonas.errors import CandidateError, MoonasError, one_line
 from moonas.network.architecture import Architecture, Task
 
 if TYPE_CHECKING:
@@ -45,13 +48,13 @@ class Evaluator(ABC):
 
     Attributes:
         metrics: the names of what it measures.
-        dear: whether it is asked only about candidates that keep all constraints so far.
+        gated: whether it is asked only about candidates that keep all constraints on what was measured before.
         together: whether it wants a whole batch at once and the machine for itself, as a profiler does; else it is
             asked about single candidates, in parallel.
     """
 
     metrics: tuple[str, ...]
-    dear: bool = False
+    gated: bool = False
     together: bool = False
 
     def prepare(self) -> None:  # noqa: B027  # most have nothing to do
@@ -70,7 +73,7 @@ def attempt(measure: Callable[[], Mapping[str, float]]) -> Outcome:
     try:
         return {name: checked(name, value) for name, value in measure().items()}
     except (Exception, SystemExit) as error:
-        return Failure(_out_of_memory(error) or one_line(error))
+        return Failure(_out_of_memory(error) or f"{one_line(error)}{_place(error)}")
 
 
 def seeded(seed: int, call: Callable[[], Result]) -> Result:
@@ -106,6 +109,24 @@ def checked(name: str, value: object) -> float:
     if not math.isfinite(value):
         raise CandidateError(f"{name} is {'NaN' if math.isnan(value) else 'infinite'}")
     return float(f"{value:.12g}")
+
+
+def _place(error: BaseException) -> str:
+    """Where in the user's own code an error was raised: ` (my_metrics.py:7, in activation_mb)`."""
+    if isinstance(error, MoonasError):  # speaks for itself
+        return ""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_USERS)]
+    return f" ({Path(own[-1].filename).name}:{own[-1].lineno}, in {own[-1].name})" if own else ""
+
+
+_NOT_THE_USERS = tuple(
+    {
+        str(Path(__file__).parents[1]),
+        *(sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")),
+        "<frozen",
+    }
+)
 
 
 def _out_of_memory(error: BaseException) -> str | None:

@@ -64,10 +64,10 @@ class FunctionCaller:
 class FunctionEvaluator(Evaluator):
     """Calls metric functions on freshly built modules."""
 
-    def __init__(self, call: FunctionCaller, *, dear: bool):
-        """Take the functions; `dear` ones are called after the constraints on all others were checked."""
+    def __init__(self, call: FunctionCaller, *, gated: bool):
+        """Take the functions; `gated` ones are called only for networks that keep the limits on all other metrics."""
         self.metrics = tuple(call.functions)
-        self.dear = dear
+        self.gated = gated
         self._call = call
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:

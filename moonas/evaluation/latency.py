@@ -36,6 +36,7 @@ class DryRunEvaluator(Evaluator):
     """
 
     metrics = ()
+    gated = True
 
     def __init__(self, load: Loader):
         """Take what loads a candidate."""
@@ -53,6 +54,7 @@ class DryRunEvaluator(Evaluator):
 class LatencyEvaluator(Evaluator):
     """Times whole networks on the device, all candidates of a batch in interleaved rounds."""
 
+    gated = True
     together = True
 
     def __init__(self, metrics: Sequence[str], load: Loader, measure: Callable[[Sequence[Any]], Sequence[Any]]):

@@ -1,4 +1,4 @@
-"""Cheap metrics, then the constraints, then dear metrics: no network is trained that breaks a limit anyway."""
+"""Cheap metrics, the constraints, then dear ones: no network is timed or trained that breaks a limit anyway."""
 
 from __future__ import annotations
 
@@ -56,12 +56,15 @@ def _broken(constraints: Sequence[Constraint], metrics: dict[str, float]) -> lis
 
 
 class Pipeline:
-    """Evaluators in their order, and the constraints between the cheap and the dear ones."""
+    """Evaluators in their order, and the constraints before those that are gated."""
 
     def __init__(self, study: str, evaluators: Sequence[Evaluator], constraints: Sequence[Constraint]):
-        """Take the evaluators, which the executor's workers must have installed under the name `study`."""
+        """Take the evaluators, which the executor's workers must have installed under the name `study`.
+
+        Those that are not gated come first; else the order stays.
+        """
         self.study = study
-        self.evaluators = tuple(sorted(evaluators, key=lambda evaluator: (evaluator.dear, evaluator.together)))
+        self.evaluators = tuple(sorted(evaluators, key=lambda evaluator: evaluator.gated))
         self.constraints = tuple(constraints)
 
     def run(self, executor: Executor, asked: Sequence[tuple[int, Genotype, Candidate]]) -> Iterator[Trial]:
@@ -71,39 +74,31 @@ class Pipeline:
             executor: where the work is done.
             asked: number, genotype and candidate of each trial.
         """
-        batch = [_Pending(*entry) for entry in asked]
+        waiting = [_Pending(*entry) for entry in asked]
         for stage, evaluator in enumerate(self.evaluators):
-            if not evaluator.dear:
-                for _ in self._ask(executor, stage, batch):
-                    pass
-        dear = [stage for stage, evaluator in enumerate(self.evaluators) if evaluator.dear]
-        alive = []
-        for pending in batch:
-            if dear and self._goes_on(pending):
-                alive.append(pending)
-            else:
-                yield pending.trial(self.constraints)
-        for stage in dear:
-            for pending in self._ask(executor, stage, sorted(alive, key=_work, reverse=True)):
-                if stage == dear[-1] or not self._goes_on(pending):
+            yield from (pending.trial(self.constraints) for pending in waiting if not self._goes_on(pending, evaluator))
+            waiting = [pending for pending in waiting if self._goes_on(pending, evaluator)]
+            if evaluator.gated:
+                waiting.sort(key=_work, reverse=True)
+            for pending in self._ask(executor, stage, waiting):
+                if stage == len(self.evaluators) - 1:
                     yield pending.trial(self.constraints)
-            alive = [pending for pending in alive if self._goes_on(pending)]
 
-    def _goes_on(self, pending: _Pending) -> bool:
-        """Whether a candidate is worth asking more about."""
-        return pending.failure is None and not _broken(self.constraints, pending.metrics)
+    def _goes_on(self, pending: _Pending, evaluator: Evaluator) -> bool:
+        """Whether an evaluator is to be asked about a candidate."""
+        return pending.failure is None and not (evaluator.gated and _broken(self.constraints, pending.metrics))
 
     def _ask(self, executor: Executor, stage: int, batch: Sequence[_Pending]) -> Iterator[_Pending]:
-        """Ask one evaluator about those of a batch that have not failed, and yield each when it is answered.
+        """Ask one evaluator about a batch, and yield each candidate when it is answered.
 
         A chunk that breaks as a whole (its worker died, its time ran out) is taken apart, to find who broke it; and who
         fails in company is asked again alone, for the company may have taken all memory.
         """
-        alive = [pending for pending in batch if pending.failure is None]
-        chunks = [alive] if self.evaluators[stage].together and alive else [[pending] for pending in alive]
+        together = self.evaluators[stage].together
+        chunks = [list(batch)] if together and batch else [[pending] for pending in batch]
         while chunks:
             # What wants the machine for itself goes one at a time, also when a batch was taken apart.
-            count = 1 if self.evaluators[stage].together else len(chunks)
+            count = 1 if together else len(chunks)
             futures = {self._submit(executor, stage, chunk): chunk for chunk in chunks[:count]}
             chunks = chunks[count:]
             try:

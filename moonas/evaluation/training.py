@@ -39,7 +39,7 @@ class Trainer(Protocol):
 class TrainingEvaluator(Evaluator):
     """Trains each candidate, once for each seed, and averages."""
 
-    dear = True
+    gated = True
 
     def __init__(self, trainer: Trainer, call: FunctionCaller):
         """Measure accuracy and the functions of `call`, on modules trained by `trainer`."""

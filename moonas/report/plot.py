@@ -99,5 +99,6 @@ def _history(axis: Any, trials: pd.DataFrame, objectives: Sequence[Objective]) -
     history = hypervolume_history(trials, objectives)
     axis.step(history["number"] + 1, history["hypervolume"], where="post", color=_FRONT)
     axis.set_xlabel("trials")
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_ylabel("hypervolume  (↑ better)\nshare of the box from reference to ideal")
     axis.grid(alpha=0.25)

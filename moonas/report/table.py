@@ -7,11 +7,29 @@ from typing import Any
 
 import pandas as pd
 from rich import box
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from moonas.problem.objective import Objective
 
 _ARROWS = {"maximize": "▲", "minimize": "▼"}
+
+
+def print_front(
+    console: Console, front: pd.DataFrame, objectives: Sequence[Objective], others: Sequence[str] = ()
+) -> None:
+    """Print a front with as many of the other metrics as there is room for.
+
+    Objectives are always shown in full: in a terminal too narrow for them, lines wrap.
+    """
+    for shown in range(len(others), -1, -1):
+        table = front_table(front, objectives, others[:shown])
+        needed = Measurement.get(console, console.options.update(width=10_000), table).maximum
+        if needed <= console.width or shown == 0:
+            console.width = max(console.width, needed)
+            console.print(table)
+            return
 
 
 def front_table(front: pd.DataFrame, objectives: Sequence[Objective], others: Sequence[str] = ()) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os.path
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import yaml
@@ -32,6 +33,7 @@ def load_problem(
     *,
     overrides: Mapping[str, Any] | None = None,
     label: str = "--set",
+    labels: Mapping[str, str] = MappingProxyType({}),
 ) -> ProblemSpec:
     """Read and check a problem.
 
@@ -39,14 +41,16 @@ def load_problem(
         problem: a path, a shipped name, or the content of such a file, in which functions may stand for dotted paths.
         overrides: dotted path -> value, laid over it.
         label: what messages call the overrides.
+        labels: what they call those of some paths.
 
     Raises:
         SpecError: if something in it is wrong; one line for each mistake.
         UnknownNameError: if there is no such problem.
     """
     document = _problem_document(problem)
-    given = {path: plain(value, f"{label} {path}") for path, value in (overrides or {}).items()}
-    apply_overrides(document, given, label=label)
+    places = {path: labels.get(path, f"{label} {path}") for path in overrides or {}}
+    given = {path: plain(value, places[path]) for path, value in (overrides or {}).items()}
+    apply_overrides(document, given, places)
     _resolve_path(document)
     tree, wrong = dict(document.tree), []
     for key, (resolve, stand_in) in _RESOLVED.items():

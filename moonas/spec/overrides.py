@@ -12,7 +12,7 @@ NAMED_PARTS = (("encoding",), ("data",), ("device",))
 """Where a bare name stands for a mapping with that name: `device: here`."""
 
 
-def apply_overrides(document: Document, overrides: Mapping[str, Any], *, label: str = "--set") -> None:
+def apply_overrides(document: Document, overrides: Mapping[str, Any], places: Mapping[str, str]) -> None:
     """Put values at dotted paths of the document, later ones over earlier ones.
 
     Where a bare name stands for a mapping (`device: here`), it becomes that mapping first.
@@ -20,13 +20,13 @@ def apply_overrides(document: Document, overrides: Mapping[str, Any], *, label: 
     Args:
         document: what is changed.
         overrides: dotted path -> value.
-        label: what messages call the overrides.
+        places: dotted path -> what messages call the override.
 
     Raises:
         SpecError: if a path is none, or leads through a plain value or beyond a list.
     """
     for path, value in overrides.items():
-        place = f"{label} {path}"
+        place = places[path]
         keys = path.split(".")
         if not all(keys):
             raise SpecError(f"{place}: must be keys joined by dots, as in search.population")

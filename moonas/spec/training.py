@@ -26,6 +26,16 @@ class FidelitySpec(SpecModel):
     resolution: Positive | None = None
     seeds: Annotated[int, Field(ge=1, le=100)] = 1
 
+    def __str__(self) -> str:
+        parts = [f"{self.epochs} epoch{'s' * (self.epochs != 1)}"]
+        if self.samples is not None:
+            parts.append(f"{self.samples:,} images")
+        if self.resolution is not None:
+            parts.append(f"{self.resolution} pixels")
+        if self.seeds > 1:
+            parts.append(f"mean of {self.seeds} seeds")
+        return ", ".join(parts)
+
 
 class TrainingSpec(SpecModel):
     """The recipe: Nesterov SGD under a one-cycle schedule, with batch augmentation.

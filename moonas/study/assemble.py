@@ -164,21 +164,21 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Eva
     """
     columns = metric_columns(spec)
     trainer = None if data is None else _trainer(spec, data)
-    task = _task(spec) if data is None else data.task
+    task = _task(spec, data)
     evaluators: list[Evaluator] = []
     static = [name for name in columns if name in METRICS and METRICS[name].source == "static"]
     if static:
         evaluators.append(StaticEvaluator(static, task))
     cheap = _functions(spec, task, "cheap")
     if cheap.functions:
-        evaluators.append(FunctionEvaluator(cheap, dear=False))
+        evaluators.append(FunctionEvaluator(cheap, gated=False))
     if any(name in LATENCY_COLUMNS for name in columns):
         evaluators += _latency(spec, task)
     dear = _functions(spec, trainer.task if trainer else task, "dear")
     if trainer and ("accuracy" in columns or dear.functions):
         evaluators.append(TrainingEvaluator(trainer, dear))
     elif dear.functions:
-        evaluators.append(FunctionEvaluator(dear, dear=True))
+        evaluators.append(FunctionEvaluator(dear, gated=True))
     return tuple(evaluators)
 
 
@@ -188,7 +188,18 @@ def _trainer(spec: ProblemSpec, data: SearchData) -> Trainer:
     return Trainer(data, spec.fidelity, spec.training, seed=spec.data.seed if spec.data else 0)
 
 
-def _task(spec: ProblemSpec) -> Task:
+def load_task(spec: ProblemSpec) -> Task:
+    """What the networks take and give.
+
+    Raises:
+        DataError: if the data that decide it cannot be loaded.
+    """
+    return _task(spec, load_data(spec))
+
+
+def _task(spec: ProblemSpec, data: SearchData | None) -> Task:
+    if data is not None:
+        return data.task
     assert spec.task is not None, "a problem has data or a task"
     return Task(spec.task.input_shape, spec.task.classes)
 

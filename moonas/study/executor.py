@@ -11,7 +11,13 @@ from moonas.errors import TimeLimitError, WorkerLostError
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Evaluator
 
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # loky would end a worker that has grown by 300 MB, as every one does that holds images; the limit is ours to set.
+    "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",
+}
 
 
 class InProcessExecutor(ThreadPoolExecutor):

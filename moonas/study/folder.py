@@ -18,6 +18,7 @@ from typing import Any
 import filelock
 
 from moonas.errors import MoonasError, RunFolderError
+from moonas.spec.encoding import EncodingSpec
 from moonas.spec.load import HEADER, load_problem, to_yaml
 from moonas.spec.problem import ProblemSpec
 
@@ -165,9 +166,20 @@ class RunFolder:
             )
 
 
+def problem_of_run(problem: str | Path, out: str | Path | None) -> tuple[str | Path, str | Path | None]:
+    """The problem file and the run folder that are meant; a run folder in place of a problem means its own."""
+    inside = Path(problem) / "problem.yaml"
+    if os.path.isfile(inside):  # noqa: PTH113  # Path.is_file raises for a name too long
+        return inside, problem if out is None else out
+    return problem, out
+
+
 def comparable(spec: ProblemSpec) -> dict[str, Any]:
     """What of a problem decides where its search goes, as plain values."""
-    return spec.model_dump(mode="json", exclude_none=True, exclude=_EXTENSIBLE)
+    plain = spec.model_dump(mode="json", exclude_none=True, exclude=_EXTENSIBLE)
+    if isinstance(spec.encoding, EncodingSpec):
+        del plain["encoding"]["name"]  # the file's, which may be renamed; a user's own encoding has no other identity
+    return plain
 
 
 def differences(before: Any, now: Any, at: str = "") -> Iterator[str]:

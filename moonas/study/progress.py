@@ -39,15 +39,28 @@ class Snapshot:
     elapsed: float
     left: float | None
 
-    def __str__(self) -> str:
+    def line(self, width: int | None = None) -> str:
+        """All of it on one line; on a narrow one what matters least is left out."""
         best = "-" if self.best is None else number(self.best)
-        failed = f"  failed {self.failed}" if self.failed else ""
         share = "-" if math.isnan(self.hypervolume) else f"{self.hypervolume:.4f}"
-        left = "" if self.left is None else f"  left {duration(self.left)}"
-        return (
-            f"trials {self.trials}/{self.total}{failed}  {self.best_metric} {best}  hypervolume {share}"
-            f"  front {self.front}  elapsed {duration(self.elapsed)}{left}"
-        )
+        parts = {
+            "trials": f"trials {self.trials}/{self.total}",
+            "failed": f"failed {self.failed}" if self.failed else "",
+            "best": f"best {self.best_metric} {best}",
+            "hypervolume": f"hypervolume {share}",
+            "front": f"front {self.front}",
+            "elapsed": f"elapsed {duration(self.elapsed)}",
+            "left": "" if self.left is None else f"left {duration(self.left)}",
+        }
+        for least in ("", "elapsed", "front", "hypervolume", "failed", "left", "best"):
+            parts.pop(least, None)
+            line = "  ".join(part for part in parts.values() if part)
+            if width is None or len(line) <= width:
+                break
+        return line[:width]
+
+    def __str__(self) -> str:
+        return self.line()
 
 
 Listener = Callable[[Snapshot], None]
@@ -85,9 +98,8 @@ class ProgressLine:
 
     def _write(self, snapshot: Snapshot) -> None:
         self._latest = None
-        line = str(snapshot)
-        width = shutil.get_terminal_size().columns - 1
-        self._stream.write(f"\r\x1b[2K{line[:width]}" if self._live else f"{line}\n")
+        line = snapshot.line(shutil.get_terminal_size().columns - 1 if self._live else None)
+        self._stream.write(f"\r\x1b[2K{line}" if self._live else f"{line}\n")
         self._stream.flush()
 
 

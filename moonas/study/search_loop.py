@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -38,10 +38,11 @@ class SearchLoop:
         session: Session,
         strategy: Strategy,
         objectives: Sequence[Objective],
-        listener: Listener | None,
+        listeners: Iterable[Listener | None],
     ):
-        """Take what is asked (`strategy`), what answers (`session`), and who wants to know (`listener`)."""
-        self._session, self._strategy, self._listener = session, strategy, listener
+        """Take what is asked (`strategy`), what answers (`session`), and who wants to know (`listeners`)."""
+        self._session, self._strategy = session, strategy
+        self._listeners = [listener for listener in listeners if listener is not None]
         session.begin_walk()
         self._population = spec.search.population
         self._budget = assemble.assemble_budget(spec)
@@ -96,8 +97,10 @@ class SearchLoop:
             )
 
     def _report(self) -> None:
-        if self._listener is not None:
-            self._listener(self._snapshot())
+        if self._listeners:
+            snapshot = self._snapshot()
+            for listener in self._listeners:
+                listener(snapshot)
 
     @property
     def _elapsed(self) -> float:

@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moonas.encoding.encoding import Encoding, Genotype
-from moonas.evaluation.evaluator import Candidate, Evaluator
+from moonas.evaluation.evaluator import Candidate
 from moonas.evaluation.pipeline import Pipeline
 from moonas.network.architecture import Architecture
 from moonas.problem.objective import Constraint
@@ -20,6 +20,9 @@ from moonas.spec.problem import ProblemSpec
 from moonas.study import assemble
 from moonas.study.archive import Archive
 from moonas.study.folder import RunFolder
+
+if TYPE_CHECKING:
+    from moonas.training.split import SearchData
 
 FAILED_START = "failed_start"
 """The fact that a search ended because its whole first generation failed."""
@@ -56,6 +59,8 @@ class Session:
         self._spec, self._folder, self._encoding, self._constraints = spec, folder, encoding, constraints
         self._given = given
         self._name = uuid.uuid4().hex
+        if not folder.archive_path.exists():
+            _ = self._pipeline  # what is wrong with data or functions shows itself before anything is written
         folder.claim()
         try:
             self.archive = Archive(folder.archive_path, encoding)
@@ -146,14 +151,16 @@ class Session:
     @cached_property
     def _pipeline(self) -> Pipeline:
         with as_given(self._given):
-            return Pipeline(self._name, self._evaluators(), self._constraints)
+            evaluators = assemble.assemble_evaluators(self._spec, self._data)
+        return Pipeline(self._name, evaluators, self._constraints)
 
-    def _evaluators(self) -> tuple[Evaluator, ...]:
-        data = assemble.load_data(self._spec)
-        if data is not None:
-            self.archive.agree("data", data.fingerprint, "holds trials on other data; give another folder")
-        return assemble.assemble_evaluators(self._spec, data)
+    @cached_property
+    def _data(self) -> SearchData | None:
+        with as_given(self._given):
+            return assemble.load_data(self._spec)
 
     @cached_property
     def _executor(self) -> Executor:
+        if self._data is not None:  # before the first evaluation, that is
+            self.archive.agree("data", self._data.fingerprint, "holds trials on other data; give another folder")
         return assemble.assemble_executor(self._spec, self._name, self._pipeline.evaluators)

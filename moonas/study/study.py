@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from moonas.encoding.encoding import Encoding, Genotype
 from moonas.errors import UnknownNameError
-from moonas.network.architecture import Architecture
+from moonas.network.architecture import Architecture, Task
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Trial
 from moonas.registry import as_given, given_objects
@@ -25,8 +25,8 @@ from moonas.spec.problem import ProblemSpec
 from moonas.strategy.strategy import Strategy
 from moonas.study import assemble
 from moonas.study.archive import Archive
-from moonas.study.folder import RunFolder
-from moonas.study.progress import Listener
+from moonas.study.folder import RunFolder, problem_of_run
+from moonas.study.progress import Listener, ProgressLine
 from moonas.study.search_loop import Outcome, SearchLoop
 from moonas.study.session import Session
 
@@ -65,24 +65,27 @@ class Study:
         assemble.check_columns(self.encoding, self.metrics)
         self._strategy()  # so that wrong options are refused before anything is written
 
-    def run(self, *, listener: Listener | None = None, retry_failed: bool = False) -> pd.DataFrame:
+    def run(
+        self, *, progress: bool = False, retry_failed: bool = False, listener: Listener | None = None
+    ) -> pd.DataFrame:
         """Search until the budget is spent, write the results, and return the front.
 
         Interrupted, it writes the results so far before it lets the interruption through.
 
         Args:
-            listener: called with a `Snapshot` after each trial.
+            progress: whether a line on standard error shows how far it is.
             retry_failed: whether trials that failed in an earlier run are tried again, as after raising their limits.
+            listener: called with a `Snapshot` at the start and after each trial.
 
         Raises:
             RunFolderError: if the folder is in use, holds something else, or cannot be written.
             SearchFailedError: if no candidate of the first generation could be evaluated.
         """
-        with self._opened() as session:
+        with self._opened() as session, ProgressLine() if progress else nullcontext() as line:
             if retry_failed:
                 session.forget_failures()
             try:
-                loop = SearchLoop(self.spec, session, self._strategy(), self.objectives, listener)
+                loop = SearchLoop(self.spec, session, self._strategy(), self.objectives, [listener, line])
                 self.outcome = loop.run()
             finally:
                 self._write_results(session.archive)
@@ -117,6 +120,12 @@ class Study:
                 raise UnknownNameError("key", key, (known.key for known in archive))
             return trial.architecture
 
+    @property
+    def task(self) -> Task:
+        """What the networks take and give, as `architecture.build` wants it. Reads the data."""
+        with as_given(self._given):
+            return assemble.load_task(self.spec)
+
     def as_pymoo(self) -> NASProblem:
         """The search as a pymoo Problem, whose evaluations fill this study's archive.
 
@@ -149,6 +158,9 @@ class Study:
                 self._write_results(session.archive)
             finally:
                 session.close()
+
+    def __repr__(self) -> str:
+        return f"<Study {self.spec.name} in {self.out}: {len(self.trials)} trials, {len(self.front)} on the front>"
 
     def __enter__(self) -> Study:
         return self
@@ -203,12 +215,16 @@ class Study:
         if len(front):
             self._folder.write("pareto.png", lambda path: self.plot(path, trials))
 
-    def plot(self, path: Path, trials: pd.DataFrame | None = None) -> None:
+    def plot(self, path: str | Path, trials: pd.DataFrame | None = None) -> None:
         """Draw the front and the history of the hypervolume into a `.png` or `.svg` file."""
         trials = self.trials if trials is None else trials
+        plot_front(trials, self._boxed_objectives(trials), Path(path), title=self.spec.name, notes=self.metric_notes)
+
+    @property
+    def metric_notes(self) -> dict[str, str]:
+        """How the metrics that depend on it were measured: on what device, after how much training."""
         device = assemble.assemble_device(self.spec).describe()
-        notes = dict.fromkeys(LATENCY_COLUMNS, device)
-        plot_front(trials, self._boxed_objectives(trials), path, title=self.spec.name, notes=notes)
+        return {**dict.fromkeys(LATENCY_COLUMNS, device), "accuracy": f"validation, {self.spec.fidelity}"}
 
 
 def load(
@@ -220,15 +236,17 @@ def load(
     """Make a study of a problem.
 
     Args:
-        problem: a path, a shipped name as `digits`, or the content of a problem file as a dict, in which functions and
-            classes may stand where a file has dotted paths.
-        out: the run folder; `runs/NAME` if not given.
+        problem: a path, a shipped name as `digits`, a run folder to go on with, or the content of a problem file as a
+            dict, in which functions and classes may stand where a file has dotted paths.
+        out: the run folder; `runs/NAME`, or the one to go on with, if not given.
         overrides: dotted path -> value, as `{"search.population": 16}`.
 
     Raises:
         SpecError: if the problem is wrong, with a line for each mistake.
         UnknownNameError: if there is no such problem.
     """
+    if not isinstance(problem, Mapping):
+        problem, out = problem_of_run(problem, out)
     return Study(load_problem(problem, overrides=overrides, label="overrides"), out)
 
 
@@ -237,7 +255,7 @@ def search(
     *,
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
-    listener: Listener | None = None,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Load a problem, search, and return the front; see `load` and `Study.run`."""
-    return load(problem, out=out, overrides=overrides).run(listener=listener)
+    return load(problem, out=out, overrides=overrides).run(progress=progress)

@@ -103,7 +103,7 @@ class CountingTracer:
 
 
 def functions(tracer: Any = trace, **named: Any) -> FunctionEvaluator:
-    return FunctionEvaluator(FunctionCaller(named, TASK, "device", tracer), dear=False)
+    return FunctionEvaluator(FunctionCaller(named, TASK, "device", tracer), gated=False)
 
 
 NET = Candidate(StagedCNN(Stem(4), ()), seed=3)
@@ -112,7 +112,7 @@ NET = Candidate(StagedCNN(Stem(4), ()), seed=3)
 def test_a_function_evaluator_is_called_what_its_functions_are_called() -> None:
     made = functions(first=lambda module, context: 1, second=lambda module, context: 2)
     assert made.metrics == ("first", "second")
-    assert not made.dear
+    assert not made.gated
     assert made.evaluate([NET]) == [{"first": 1, "second": 2}]
 
 
@@ -214,7 +214,7 @@ def test_a_network_that_cannot_be_built_is_not_timed() -> None:
     measure = Measure()
     evaluator = LatencyEvaluator(LATENCIES, Loader(TASK, prepare_if(lambda width: True)), measure)
     assert evaluator.together
-    assert not evaluator.dear
+    assert evaluator.gated
     bad, good = evaluator.evaluate([Candidate(Custom(impossible), seed=0), NET])
     assert bad == Failure("ValueError: no such network")
     assert good["latency_ms"] == 4.0  # type: ignore[index]

@@ -29,7 +29,7 @@ def test_a_function_gets_the_module_and_its_context() -> None:
         seen.update(module=module, context=context, training=module.training)
         return len(context.operations)
 
-    (outcome,) = FunctionEvaluator(caller(metric=metric), dear=False).evaluate([CANDIDATE])
+    (outcome,) = FunctionEvaluator(caller(metric=metric), gated=False).evaluate([CANDIDATE])
     context = seen["context"]
     assert (context.architecture, context.task, context.device, context.seed) == (
         CANDIDATE.architecture,
@@ -47,7 +47,7 @@ def test_the_weights_a_function_sees_depend_on_the_seed_alone() -> None:
     def weight(module: nn.Module, context: EvaluationContext) -> float:
         return float(next(module.parameters()).detach().sum() + torch.rand(1))
 
-    evaluator = FunctionEvaluator(caller(weight=weight), dear=False)
+    evaluator = FunctionEvaluator(caller(weight=weight), gated=False)
     state = torch.get_rng_state()
     first, again = evaluator.evaluate([CANDIDATE, CANDIDATE])
     (other,) = evaluator.evaluate([Candidate(CANDIDATE.architecture, seed=12)])
@@ -59,7 +59,7 @@ def test_a_function_that_raises_fails_its_candidate() -> None:
     def broken(module: nn.Module, context: EvaluationContext) -> float:
         return 1 / 0
 
-    (outcome,) = FunctionEvaluator(caller(broken=broken), dear=False).evaluate([CANDIDATE])
+    (outcome,) = FunctionEvaluator(caller(broken=broken), gated=False).evaluate([CANDIDATE])
     assert outcome == Failure("ZeroDivisionError: division by zero")
 
 

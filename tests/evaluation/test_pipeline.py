@@ -24,8 +24,8 @@ GENOTYPES = sorted(
 class Fake(Evaluator):
     """Answers by a rule on the candidate's seed, and remembers what it was asked."""
 
-    def __init__(self, name: str, rule: Callable[[int], Outcome], *, dear: bool = False, together: bool = False):
-        self.metrics, self.dear, self.together = (name,), dear, together
+    def __init__(self, name: str, rule: Callable[[int], Outcome], *, gated: bool = False, together: bool = False):
+        self.metrics, self.gated, self.together = (name,), gated, together
         self.rule = rule
         self.asked: list[list[int]] = []
 
@@ -55,7 +55,7 @@ def run(executor: ThreadPoolExecutor, count: int, *evaluators: Fake, limits: Seq
 
 
 def test_dear_evaluators_see_only_what_keeps_the_limits(executor: ThreadPoolExecutor) -> None:
-    dear = Fake("accuracy", lambda seed: {"accuracy": 0.5}, dear=True)
+    dear = Fake("accuracy", lambda seed: {"accuracy": 0.5}, gated=True)
     cheap = Fake("params", lambda seed: {"params": seed})
     trials = run(executor, 6, dear, cheap, limits=[Constraint("params", at_most=2)])
     assert sorted(dear.seen) == [0, 1, 2]
@@ -72,7 +72,7 @@ def test_a_failed_candidate_is_asked_nothing_more(executor: ThreadPoolExecutor) 
 
 
 def test_a_limit_on_a_dear_metric_makes_a_trained_network_infeasible(executor: ThreadPoolExecutor) -> None:
-    dear = Fake("accuracy", lambda seed: {"accuracy": seed / 10}, dear=True)
+    dear = Fake("accuracy", lambda seed: {"accuracy": seed / 10}, gated=True)
     trials = run(executor, 4, dear, limits=[Constraint("accuracy", at_least=0.2)])
     assert {t.number: t.state for t in trials} == {0: "infeasible", 1: "infeasible", 2: "complete", 3: "complete"}
 
@@ -98,13 +98,13 @@ def test_who_fails_in_company_is_asked_again_alone(executor: ThreadPoolExecutor)
 
 def test_the_largest_are_trained_first(executor: ThreadPoolExecutor) -> None:
     sizes = [3, 9, 1, 7]
-    dear = Fake("accuracy", lambda seed: {"accuracy": 1.0}, dear=True)
+    dear = Fake("accuracy", lambda seed: {"accuracy": 1.0}, gated=True)
     run(executor, 4, Fake("flops", lambda seed: {"flops": sizes[seed]}), dear)
     assert dear.seen == [1, 3, 0, 2]
 
 
 def test_a_batch_evaluator_gets_the_batch_whole_and_after_the_others(executor: ThreadPoolExecutor) -> None:
-    batch = Fake("latency_ms", lambda seed: {"latency_ms": 1.0}, together=True)
+    batch = Fake("latency_ms", lambda seed: {"latency_ms": 1.0}, together=True, gated=True)
     single = Fake("params", lambda seed: Failure("bad") if seed == 1 else {"params": 1})
     run(executor, 4, batch, single)
     assert batch.asked == [[0, 2, 3]]
@@ -141,7 +141,7 @@ def test_each_candidate_ends_in_exactly_one_trial_whatever_happens(plan: list[tu
 
         return answer
 
-    fakes = [Fake("a", rule(0, "a")), Fake("b", rule(1, "b"), together=True), Fake("c", rule(2, "c"), dear=True)]
+    fakes = [Fake("a", rule(0, "a")), Fake("b", rule(1, "b"), together=True), Fake("c", rule(2, "c"), gated=True)]
     with ThreadPoolExecutor(2) as pool:
         trials = run(pool, len(plan), *fakes, limits=[Constraint("a", at_most=10), Constraint("c", at_most=10)])
     assert Counter(t.number for t in trials) == Counter(range(len(plan)))

@@ -38,9 +38,9 @@ class Scripted(Evaluator):
     """Does with a chunk of candidates, given by their numbers, what `script` does."""
 
     def __init__(
-        self, name: str, script: Callable[[list[int]], list[Outcome]], *, dear: bool = False, together: bool = False
+        self, name: str, script: Callable[[list[int]], list[Outcome]], *, gated: bool = False, together: bool = False
     ):
-        self.metrics, self.dear, self.together = (name,), dear, together
+        self.metrics, self.gated, self.together = (name,), gated, together
         self.script = script
         self.asked: list[list[int]] = []
 
@@ -91,12 +91,14 @@ def test_nothing_asked_gives_nothing() -> None:
 
 
 def test_metrics_of_all_evaluators_come_together() -> None:
-    trials = run(2, Scripted("a", all_well("a")), Scripted("b", all_well("b")), Scripted("c", all_well("c"), dear=True))
+    trials = run(
+        2, Scripted("a", all_well("a")), Scripted("b", all_well("b")), Scripted("c", all_well("c"), gated=True)
+    )
     assert all(trial.metrics == {"a": 1.0, "b": 1.0, "c": 1.0} for trial in trials)
 
 
 def test_what_was_measured_before_a_failure_is_kept() -> None:
-    dear = Scripted("b", lambda chunk: [Failure("diverged") for _ in chunk], dear=True)
+    dear = Scripted("b", lambda chunk: [Failure("diverged") for _ in chunk], gated=True)
     (trial,) = run(1, Scripted("a", all_well("a", 7.0)), dear)
     assert (trial.state, trial.error, trial.metrics) == ("failed", "diverged", {"a": 7.0})
 
@@ -111,8 +113,8 @@ def test_all_broken_limits_are_told() -> None:
 
 
 def test_dear_evaluators_see_only_what_keeps_the_limits_on_dear_metrics_so_far() -> None:
-    first = Scripted("a", lambda chunk: [{"a": float(n)} for n in chunk], dear=True)
-    second = Scripted("b", all_well("b"), dear=True)
+    first = Scripted("a", lambda chunk: [{"a": float(n)} for n in chunk], gated=True)
+    second = Scripted("b", all_well("b"), gated=True)
     trials = run(4, first, second, limits=[Constraint("a", at_most=1)])
     assert sorted(second.asked) == [[0], [1]]
     assert states(trials) == {0: "complete", 1: "complete", 2: "infeasible", 3: "infeasible"}
@@ -120,7 +122,7 @@ def test_dear_evaluators_see_only_what_keeps_the_limits_on_dear_metrics_so_far()
 
 def test_without_flops_the_parameters_tell_what_is_large() -> None:
     sizes = {0: 5.0, 1: 50.0, 2: 20.0}
-    dear = Scripted("b", all_well("b"), dear=True)
+    dear = Scripted("b", all_well("b"), gated=True)
     with ThreadPoolExecutor(1) as executor:
         run(3, Scripted("params", lambda chunk: [{"params": sizes[n]} for n in chunk]), dear, executor=executor)
     assert dear.asked == [[1], [2], [0]]
@@ -130,7 +132,7 @@ def test_without_flops_the_parameters_tell_what_is_large() -> None:
 
 
 def test_a_failure_without_a_reason_is_a_failure() -> None:
-    dear = Scripted("b", all_well("b"), dear=True)
+    dear = Scripted("b", all_well("b"), gated=True)
     trials = run(2, Scripted("a", lambda chunk: [Failure("") if n == 1 else {"a": 1.0} for n in chunk]), dear)
     assert states(trials) == {0: "complete", 1: "failed"}
     assert dear.asked == [[0]]
@@ -159,7 +161,7 @@ def test_a_failed_batch_reaches_no_later_evaluator() -> None:
             raise MemoryError
         return [{"a": 1.0} for _ in chunk]
 
-    later = Scripted("b", all_well("b"), dear=True)
+    later = Scripted("b", all_well("b"), gated=True)
     assert states(run(3, Scripted("a", script, together=True), later)) == {0: "complete", 1: "failed", 2: "complete"}
     assert sorted(later.asked) == [[0], [2]]
 
@@ -220,7 +222,7 @@ def alone() -> ThreadPoolExecutor:
 def test_seconds_add_up_and_a_batch_shares_its_own(clock: Clock) -> None:
     cheap = Scripted("a", taking(clock, 1.5, all_well("a")))
     batch = Scripted("b", taking(clock, 6.0, all_well("b")), together=True)
-    dear = Scripted("c", taking(clock, 10.0, all_well("c")), dear=True)
+    dear = Scripted("c", taking(clock, 10.0, all_well("c")), gated=True)
     with alone() as executor:
         trials = run(3, cheap, batch, dear, executor=executor)
     assert [trial.seconds for trial in trials] == [1.5 + 6.0 / 3 + 10.0] * 3
@@ -229,7 +231,7 @@ def test_seconds_add_up_and_a_batch_shares_its_own(clock: Clock) -> None:
 
 def test_what_is_not_trained_takes_no_training_time(clock: Clock) -> None:
     cheap = Scripted("a", taking(clock, 1.0, lambda chunk: [{"a": float(n)} for n in chunk]))
-    dear = Scripted("c", taking(clock, 10.0, all_well("c")), dear=True)
+    dear = Scripted("c", taking(clock, 10.0, all_well("c")), gated=True)
     with alone() as executor:
         trials = run(2, cheap, dear, limits=[Constraint("a", at_most=0)], executor=executor)
     assert {trial.number: trial.seconds for trial in trials} == {0: 11.0, 1: 1.0}
@@ -241,7 +243,7 @@ def broken_all(chunk: list[int]) -> list[Outcome]:
 
 def test_the_time_that_a_broken_candidate_took_is_counted(clock: Clock) -> None:
     with alone() as executor:
-        (trial,) = run(1, Scripted("a", taking(clock, 7.0, broken_all), dear=True), executor=executor)
+        (trial,) = run(1, Scripted("a", taking(clock, 7.0, broken_all), gated=True), executor=executor)
     assert trial.state == "failed"
     assert trial.seconds == 7.0
 

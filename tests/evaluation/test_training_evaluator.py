@@ -41,9 +41,9 @@ def accuracy(digits: SearchData, *, seeds: int = 1, seed: int = 5, **functions: 
     return outcome["accuracy"]
 
 
-def test_it_is_dear_and_names_its_metrics(digits: SearchData) -> None:
+def test_it_is_gated_and_names_its_metrics(digits: SearchData) -> None:
     made = evaluator(digits, robustness=lambda module, context: 1.0)
-    assert made.dear
+    assert made.gated
     assert not made.together
     assert made.metrics == ("accuracy", "robustness")
 

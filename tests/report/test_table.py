@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from moonas.problem.objective import Objective
-from moonas.report.table import front_table, number
+from moonas.report.table import front_table, number, print_front
 
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("latency_ms", "minimize"))
 
@@ -53,6 +53,17 @@ def test_each_network_is_a_row_in_the_order_of_the_front() -> None:
 def test_a_narrow_terminal_still_shows_keys_whole() -> None:
     """They are what the next command is given."""
     assert any("staged_cnn-4f2a9c01b7de" in line for line in shown(FRONT, "params", width=40))
+
+
+@pytest.mark.parametrize(("width", "words"), [(30, 0), (58, 0), (66, 1), (120, 2)])
+def test_what_has_no_room_is_left_out_and_nothing_is_cut(width: int, words: int) -> None:
+    console = Console(width=width, record=True, file=io.StringIO())
+    print_front(console, FRONT, OBJECTIVES, ["params", "secret"])
+    lines = [line.split() for line in console.export_text().splitlines()]
+    header = ["key", "accuracy", "▲", "latency_ms", "▼", "params", "secret"][: 5 + words]
+    row = ["staged_cnn-4f2a9c01b7de", "0.9123", "1.5000", "12,345", "1.0000"][: 3 + words]
+    assert header in lines
+    assert row in lines
 
 
 def test_an_empty_front_has_a_table_too() -> None:

@@ -117,7 +117,7 @@ def test_a_finished_search_evaluates_nothing_when_run_again(
 ) -> None:
     study = tiny()
     front = study.run()
-    monkeypatch.setattr(Session, "_evaluators", property(lambda _: pytest.fail("nothing is to be evaluated")))
+    monkeypatch.setattr(Session, "_pipeline", property(lambda _: pytest.fail("nothing is to be evaluated")))
     pd.testing.assert_frame_equal(study.run(), front)
 
 

@@ -1,0 +1,46 @@
+"""The line that shows how far a search is."""
+
+import math
+
+import pytest
+
+from moonas.study.progress import Snapshot
+
+SNAPSHOT = Snapshot(
+    trials=37,
+    total=120,
+    failed=2,
+    best_metric="accuracy",
+    best=0.98765,
+    hypervolume=0.71234,
+    front=11,
+    elapsed=125.0,
+    left=3720.0,
+)
+
+
+def test_the_line_says_all_of_it() -> None:
+    assert str(SNAPSHOT) == (
+        "trials 37/120  failed 2  best accuracy 0.9877  hypervolume 0.7123  front 11  elapsed 2m05s  left 1h02m"
+    )
+
+
+def test_before_anything_is_known_it_says_so() -> None:
+    start = Snapshot(0, 120, 0, "accuracy", None, math.nan, 0, 0.2, None)
+    assert str(start) == "trials 0/120  best accuracy -  hypervolume -  front 0  elapsed 0s"
+
+
+@pytest.mark.parametrize(
+    ("width", "line"),
+    [
+        (90, "trials 37/120  failed 2  best accuracy 0.9877  hypervolume 0.7123  front 11  left 1h02m"),
+        (80, "trials 37/120  failed 2  best accuracy 0.9877  hypervolume 0.7123  left 1h02m"),
+        (60, "trials 37/120  failed 2  best accuracy 0.9877  left 1h02m"),
+        (50, "trials 37/120  best accuracy 0.9877  left 1h02m"),
+        (40, "trials 37/120  best accuracy 0.9877"),
+        (20, "trials 37/120"),
+        (5, "trial"),
+    ],
+)
+def test_on_a_narrow_line_what_matters_least_is_left_out(width: int, line: str) -> None:
+    assert SNAPSHOT.line(width) == line
