@@ -10,7 +10,8 @@ import typer
 
 from moonas import content
 from moonas.errors import MoonasError
-from moonas.run import exit_codes, run
+from moonas.run import run
+from moonas.terminal import exit_codes, say
 
 app = typer.Typer(
     add_completion=False,
@@ -52,10 +53,10 @@ def list_content(
     with exit_codes():
         kinds = [kind if kind in content.KINDS else f"{kind}s"] if kind else content.KINDS
         for each, found in [(each, content.available(each)) for each in kinds]:
-            typer.echo(f"{each}:")
+            say(f"{each}:")
             for name, path in found.items():
                 own = "" if path.parent == content.shipped_folder(each) else f" ({path})"
-                typer.echo(f"  {name:<16} {content.summary(path)}{own}")
+                say(f"  {name:<16} {content.summary(path)}{own}")
 
 
 @app.command("copy")
@@ -77,4 +78,4 @@ def copy_content(
             shutil.copyfile(source, target)
         except OSError as error:
             raise MoonasError(f"{target} cannot be written: {error.strerror}") from error
-        typer.echo(f"Wrote {target}.")
+        say(f"Wrote {target}.")

@@ -72,6 +72,9 @@ def find(kind: str, name: str, *, beside: Path = Path()) -> Path:
 
 def summary(path: Path) -> str:
     """The first comment line of a YAML file: what it is for."""
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        first = next(lines, "")
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            first = next(lines, "")
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
     return first.lstrip("# ").strip() if first.startswith("#") else ""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import sysconfig
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class MoonasError(Exception):
@@ -30,6 +33,10 @@ class SpecError(MoonasError):
 
 class EncodingError(MoonasError):
     """A genotype, or the architecture it stands for, makes no sense for its encoding or its task."""
+
+
+class StrategyError(MoonasError):
+    """A strategy raises, or asks for what is no genotype."""
 
 
 class DataError(MoonasError):
@@ -77,9 +84,23 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{folded[near[0]]}'?" if near else ""
 
 
+def place_in_users_code(error: BaseException) -> str:
+    """Where in the user's own code an error was raised, as ` (my_metrics.py:7, in activation_mb)`; else nothing."""
+    if isinstance(error, MoonasError):  # speaks for itself
+        return ""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_USERS)]
+    return f" ({Path(own[-1].filename).name}:{own[-1].lineno}, in {own[-1].name})" if own else ""
+
+
+_LIBRARIES = (sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib"))
+_NOT_THE_USERS = (str(Path(__file__).parent), *_LIBRARIES, "<frozen")
+
+
 def one_line(error: BaseException, *, limit: int = 300) -> str:
     """Render an exception as `Type: message` on one line of at most `limit` characters."""
     text = " ".join(str(error).split())
     if not isinstance(error, MoonasError) or not text:
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")  # what files and terminals can hold
     return text if len(text) <= limit else text[: limit - 1] + "…"

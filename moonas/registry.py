@@ -79,7 +79,7 @@ def import_path(path: str) -> Any:
         raise MoonasError(
             f"no module named '{module_name}'; it must be installed or lie in the current folder"
         ) from error
-    except Exception as error:  # whatever the user's own module raises
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # whatever the user's own module raises
         raise MoonasError(f"importing '{module_name}' failed: {one_line(error)}") from error
     for part in attribute.split("."):
         if not hasattr(found, part) and module_name == "__main__":

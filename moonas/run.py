@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moonas.errors import MoonasError, SpecError
+from moonas.errors import SpecError
+from moonas.terminal import exit_codes, say, stop_cleanly, while_read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +80,7 @@ def _load(problem: str, overrides: dict[str, Any], out: Path | None) -> Study:
 
 def _search(study: Study, *, retry_failed: bool, quiet: bool) -> int:
     """Run a study in front of the user, and return the exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)  # a polite kill stops as cleanly as Ctrl-C
+    stop_cleanly()
     announced = quiet
 
     def announce(_: Snapshot) -> None:  # at the first one, when the folder is ours
@@ -95,7 +93,7 @@ def _search(study: Study, *, retry_failed: bool, quiet: bool) -> int:
         study.run(progress=not quiet, listener=announce, retry_failed=retry_failed)
     except KeyboardInterrupt:
         done = _counted(len(study.trials), "trial")
-        typer.echo(f"\nStopped after {done}, all kept. To go on: {_command()}", err=True)
+        say(f"\nStopped after {done}, all kept. To go on: {_command()}", err=True)
         return EXIT_INTERRUPTED
     if not quiet:
         _conclude(study)
@@ -104,18 +102,18 @@ def _search(study: Study, *, retry_failed: bool, quiet: bool) -> int:
 
 def _announce(study: Study) -> None:
     size = study.encoding.sizes.astype(float).prod()
-    typer.echo(f"{study.spec.name}: {size:.3g} genotypes, {study.spec.search.strategy}, in {study.out}", err=True)
+    say(f"{study.spec.name}: {size:.3g} genotypes, {study.spec.search.strategy}, in {study.out}", err=True)
     known, budget = len(study.trials), study.spec.budget.trials
     if not known:
         return
     if known < budget:
-        typer.echo(f"Resuming after {_counted(known, 'trial')}.", err=True)
+        say(f"Resuming after {_counted(known, 'trial')}.", err=True)
     else:
         more = f"{known} trials are there, and the budget is {budget}: nothing more is evaluated. To go further, give"
-        typer.echo(f"{more} --trials.", err=True)
+        say(f"{more} --trials.", err=True)
     for change in study.environment_changes():
         what = "another environment than the run began in, timings may not compare"
-        typer.echo(f"Warning: {what}: {change}", err=True)
+        say(f"Warning: {what}: {change}", err=True)
 
 
 def _conclude(study: Study) -> None:
@@ -128,19 +126,20 @@ def _conclude(study: Study) -> None:
     named = [objective.metric for objective in study.objectives]
     others = [metric for metric in study.metrics if metric not in named and not metric.startswith("latency_")]
     if len(front):
-        print_front(Console(width=None if sys.stdout.isatty() else 140), front, study.objectives, others)
+        with while_read():
+            print_front(Console(width=None if sys.stdout.isatty() else 140), front, study.objectives, others)
     else:
-        typer.echo(f"No network is on the front. {_most_common_error(trials)}")
+        say(f"No network is on the front. {_most_common_error(trials)}")
     counts = ", ".join(f"{count} {state}" for state, count in trials["state"].value_counts().items())
     share = study.hypervolume["hypervolume"].iloc[-1] if len(trials) else 0.0
     files = [name for name in ("pareto.csv", "pareto.png", "trials.csv") if (study.out / name).exists()]
-    typer.echo(f"{counts}; hypervolume {share:.4f}; in {study.out}: {', '.join(files)}")
+    say(f"{counts}; hypervolume {share:.4f}; in {study.out}: {', '.join(files)}")
     if len(front):
-        typer.echo(f"In Python: study = moonas.load({str(study.out)!r}); study.architecture(KEY).build(study.task)")
+        say(f"In Python: study = moonas.load({str(study.out)!r}); study.architecture(KEY).build(study.task)")
     if study.outcome == "out of time":
-        typer.echo("The time of the budget ran out before the trials did. Raise budget.hours to go on.", err=True)
+        say("The time of the budget ran out before the trials did. Raise budget.hours to go on.", err=True)
     if study.outcome == "exhausted":
-        typer.echo("The search space is exhausted: there is no further architecture to evaluate.", err=True)
+        say("The search space is exhausted: there is no further architecture to evaluate.", err=True)
 
 
 def _most_common_error(trials: pd.DataFrame) -> str:
@@ -160,20 +159,6 @@ def _command() -> str:
     program = Path(sys.argv[0])
     start = ["python", "-m", "moonas.run"] if program.name == "run.py" else [program.name]
     return shlex.join([*start, *sys.argv[1:]])
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-@contextmanager
-def exit_codes() -> Iterator[None]:
-    """End the program with one clear sentence where moonas knows what is wrong."""
-    try:
-        yield
-    except MoonasError as error:
-        typer.echo(f"moonas: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
 
 
 if __name__ == "__main__":

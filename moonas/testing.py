@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from moonas.encoding.encoding import Encoding, Genotype
+from moonas.encoding.encoding import Encoding, Gene, Genotype
 from moonas.errors import one_line
 from moonas.network.architecture import Architecture, Task, architecture_from_dict
 
@@ -29,6 +29,27 @@ def check_encoding(
     Raises:
         AssertionError: naming the law and the genotype that breaks it.
     """
+    random = np.random.default_rng([seed, 1])  # another stream than the genotypes'
+    genotypes = check_coding(encoding, samples=samples, seed=seed)
+    for genotype in genotypes:
+        with _naming(genotype):
+            _check_description(encoding.decode(genotype))
+            _check_inactive(encoding, genotype, random)
+    for genotype in genotypes[:builds]:
+        with _naming(genotype):
+            _check_build(encoding.decode(genotype), task or Task((1, 28, 28), 10), seed)
+
+
+def check_coding(encoding: Encoding, *, samples: int = 5, seed: int = 0) -> list[Genotype]:
+    """Check what no search can do without: that genes are genes, and that decode and encode fit together.
+
+    Returns:
+        The random genotypes on which this was tried.
+
+    Raises:
+        AssertionError: naming the law and the genotype that breaks it.
+    """
+    _require(all(isinstance(gene, Gene) for gene in encoding.genes), "genes must be Gene objects")
     names = [gene.name for gene in encoding.genes]
     _require(len(set(names)) == len(names), f"gene names repeat: {names}")
     _require(all(gene.choices for gene in encoding.genes), "a gene without choices")
@@ -36,23 +57,28 @@ def check_encoding(
     genotypes = [encoding.sample(random) for _ in range(samples)]
     for genotype in genotypes:
         with _naming(genotype):
-            _check_laws(encoding, genotype, random)
-    for genotype in genotypes[:builds]:
-        with _naming(genotype):
-            _check_build(encoding.decode(genotype), task or Task((1, 28, 28), 10), seed)
+            _check_coding(encoding, genotype)
+    return genotypes
 
 
-def _check_laws(encoding: Encoding, genotype: Genotype, random: np.random.Generator) -> None:
+def _check_coding(encoding: Encoding, genotype: Genotype) -> None:
     architecture = _call("decode", encoding.decode, genotype)
+    _require(isinstance(architecture, Architecture), f"decode must give an Architecture, gives {architecture!r}")
     again = encoding.decode(genotype)
     _require((architecture, architecture.key) == (again, again.key), "decode differs from call to call")
     canonical = _call("encode", encoding.encode, architecture)
+    plain = isinstance(canonical, tuple) and all(type(index) is int for index in canonical)
+    _require(plain, f"encode must give a tuple of plain whole numbers, gives {canonical!r}")
     _call("encode gives no genotype: check", encoding.check, canonical)
     decoded = encoding.decode(canonical)
     _require(decoded == architecture, "decode(encode(a)) != a")
     _require(decoded.key == architecture.key, "equal architectures have different keys")
     _require(encoding.encode(decoded) == canonical, "the canonical genotype differs from call to call")
-    _check_description(architecture)
+
+
+def _check_inactive(encoding: Encoding, genotype: Genotype, random: np.random.Generator) -> None:
+    architecture = encoding.decode(genotype)
+    canonical = encoding.encode(architecture)
     for varied_genes, other in _variations(encoding, genotype, random):
         varied = _call("decode", encoding.decode, other)
         _require(varied == architecture, f"{varied_genes} is not inactive: {other} is another network")

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-import sysconfig
-import traceback
+import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from moonas.errors import CandidateError, MoonasError, one_line
+import numpy as np
+
+from moonas.errors import CandidateError, one_line, place_in_users_code
 from moonas.network.architecture import Architecture, Task
 
 if TYPE_CHECKING:
     from torch import nn
 
 Result = TypeVar("Result")
+OUT_OF_MEMORY = "out of memory"
+_LARGEST_EXACT = 2**53
+"""Whole numbers up to here are floats, too, and so survive every file format."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,6 @@ class Evaluator(ABC):
     gated: bool = False
     together: bool = False
 
-    def prepare(self) -> None:  # noqa: B027  # most have nothing to do
-        """Make ready, once in each worker, before the limits of candidates hold."""
-
     @abstractmethod
     def evaluate(self, candidates: Sequence[Candidate]) -> Sequence[Outcome]:
         """Measure each candidate; a `Failure` stands for one that cannot be measured."""
@@ -68,12 +69,35 @@ class Evaluator(ABC):
 def attempt(measure: Callable[[], Mapping[str, float]]) -> Outcome:
     """Run one measurement of one candidate: the border at which everything it raises becomes its failure.
 
-    A value that is not a finite number fails the candidate, too.
+    A value that is not a finite number fails the candidate, too. Ctrl-C does not come here: candidates are evaluated in
+    processes and threads of their own.
     """
     try:
-        return {name: checked(name, value) for name, value in measure().items()}
-    except (Exception, SystemExit) as error:
-        return Failure(_out_of_memory(error) or f"{one_line(error)}{_place(error)}")
+        with contained():
+            return {name: checked(name, value) for name, value in measure().items()}
+    except BaseException as error:
+        return Failure(_out_of_memory(error) or f"{one_line(error)}{place_in_users_code(error)}")
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Undo what a candidate's code may have done to the state that all candidates share."""
+    import torch
+
+    python, numpy = random.getstate(), np.random.get_state()
+    gradients, dtype, threads = torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+            torch.set_grad_enabled(gradients)
+            torch.set_default_dtype(dtype)
+            torch.use_deterministic_algorithms(deterministic)
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)
 
 
 def seeded(seed: int, call: Callable[[], Result]) -> Result:
@@ -103,7 +127,7 @@ def checked(name: str, value: object) -> float:
             shape = tuple(getattr(value, "shape", ()))
             raise CandidateError(f"{name} must be one number, is an array of shape {shape}") from error
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return value if abs(value) <= _LARGEST_EXACT else checked(name, _as_float(name, value))
     if not isinstance(value, float):
         raise CandidateError(f"{name} must be a number, is a {type(value).__name__}")
     if not math.isfinite(value):
@@ -111,26 +135,15 @@ def checked(name: str, value: object) -> float:
     return float(f"{value:.12g}")
 
 
-def _place(error: BaseException) -> str:
-    """Where in the user's own code an error was raised: ` (my_metrics.py:7, in activation_mb)`."""
-    if isinstance(error, MoonasError):  # speaks for itself
-        return ""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_USERS)]
-    return f" ({Path(own[-1].filename).name}:{own[-1].lineno}, in {own[-1].name})" if own else ""
-
-
-_NOT_THE_USERS = tuple(
-    {
-        str(Path(__file__).parents[1]),
-        *(sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")),
-        "<frozen",
-    }
-)
+def _as_float(name: str, value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise CandidateError(f"{name} is too large a number") from error
 
 
 def _out_of_memory(error: BaseException) -> str | None:
     text = one_line(error)
     if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text.lower():
-        return f"out of memory: {text}"
+        return f"{OUT_OF_MEMORY}: {text}"
     return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, partial
 from typing import Any
 
 from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, seeded
@@ -31,14 +32,13 @@ class EvaluationContext:
     task: Task
     device: Any
     seed: int
-    module: Any
-    tracer: Tracer
+    trace: Callable[[], tuple[Any, ...]]
     validation: tuple[Any, Any] | None = None
 
-    @cached_property
+    @property
     def operations(self) -> tuple[Any, ...]:
         """The operations of one inference of one input; see `moonas.hardware.trace.Operation`. Traced on first use."""
-        return self.tracer(self.module, self.task.input_shape)
+        return self.trace()
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,11 @@ class FunctionCaller:
     def __call__(
         self, module: Any, candidate: Candidate, validation: tuple[Any, Any] | None = None
     ) -> dict[str, float]:
-        """Return the value of each function by its name."""
+        """Return the value of each function by its name; each gets the module as it came, whatever others did to it."""
         module.eval()
-        context = EvaluationContext(
-            candidate.architecture, self.task, self.device, candidate.seed, module, self.tracer, validation
-        )
-        return {name: function(module, context) for name, function in self.functions.items()}
+        trace = cache(lambda: self.tracer(module, self.task.input_shape))
+        context = EvaluationContext(candidate.architecture, self.task, self.device, candidate.seed, trace, validation)
+        return {name: function(copy.deepcopy(module), context) for name, function in self.functions.items()}
 
 
 class FunctionEvaluator(Evaluator):

@@ -22,9 +22,6 @@ class Trainer(Protocol):
     def task(self) -> Task:
         """What the modules take and give."""
 
-    def prepare(self) -> None:
-        """Make ready for trainings."""
-
     def fit(self, architecture: Any, *, seed: int) -> Any:
         """Build and train a module."""
 
@@ -45,10 +42,6 @@ class TrainingEvaluator(Evaluator):
         """Measure accuracy and the functions of `call`, on modules trained by `trainer`."""
         self.metrics = ("accuracy", *call.functions)
         self._trainer, self._call = trainer, call
-
-    def prepare(self) -> None:
-        """Lay the data out once, so that no candidate pays for it with its time or memory."""
-        self._trainer.prepare()
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """Train and validate each candidate."""

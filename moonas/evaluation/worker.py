@@ -8,16 +8,15 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
-from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome
+from moonas.evaluation.evaluator import OUT_OF_MEMORY, Candidate, Evaluator, Failure, Outcome
 
 _installed: dict[str, tuple[Evaluator, ...]] = {}
 
 
 def install(study: str, evaluators: Sequence[Evaluator]) -> None:
-    """Put the evaluators of a study in place and make them ready, so that calls need only name them."""
-    for evaluator in evaluators:
-        evaluator.prepare()
+    """Put the evaluators of a study in place, so that calls need only name them."""
     _installed[study] = tuple(evaluators)
 
 
@@ -31,6 +30,9 @@ def start_worker(study: str, evaluators: Sequence[Evaluator], memory_gb: float |
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started us
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  # for as long as the process lives
     threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
     torch.set_num_threads(1)
     install(study, evaluators)
@@ -56,6 +58,11 @@ def _limit_memory(gigabytes: float) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
+def ran_out_of_memory(answer: tuple[list[Outcome], float]) -> bool:
+    """Tell whether an answer of `evaluate` says that memory ran out, which may be what former candidates left."""
+    return any(isinstance(outcome, Failure) and outcome.reason.startswith(OUT_OF_MEMORY) for outcome in answer[0])
+
+
 def evaluate(study: str, evaluator: int, candidates: Sequence[Candidate]) -> tuple[list[Outcome], float]:
     """Ask an installed evaluator about candidates.
 
@@ -70,7 +77,7 @@ def evaluate(study: str, evaluator: int, candidates: Sequence[Candidate]) -> tup
         torch.set_num_threads(1)  # the same sums in the same order, whoever runs them
     try:
         outcomes = list(_installed[study][evaluator].evaluate(candidates))
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         error.__dict__["seconds"] = time.perf_counter() - start  # travels with it to the pipeline
         raise
     finally:

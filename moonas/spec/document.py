@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,8 @@ def read_document(path: Path) -> Document:
         SpecError: if it cannot be read, is not text, is not YAML, repeats a key, or is not a mapping.
     """
     try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise SpecError(f"{path}: is no file of this kind: it is larger than {_LARGEST_FILE:,} bytes")
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: is not a text file; a YAML file in UTF-8 is expected") from error
@@ -94,6 +98,7 @@ def parse_value(text: str, label: str) -> Any:
     return _Reader(Document(label, {}), numbered=False).read(text)
 
 
+_LARGEST_FILE, _MOST_VALUES, _LARGEST_NUMBER = 1_000_000, 100_000, 10**300
 _STANDARD = "tag:yaml.org,2002:"
 _TEXT = ("str", "value", "merge")  # the last two are what YAML calls `=` and `<<`
 _SCALARS = (*_TEXT, "int", "float", "bool", "null", "timestamp")
@@ -111,6 +116,7 @@ class _Reader:
 
     document: Document
     numbered: bool = True
+    count: Iterator[int] = field(default_factory=count)
 
     def read(self, text: str) -> Any:
         try:
@@ -132,6 +138,8 @@ class _Reader:
 
     def construct(self, node: yaml.Node, location: Location, above: frozenset[int]) -> Any:
         self.document.places.setdefault(location, self.line(node.start_mark))
+        if next(self.count) > _MOST_VALUES:
+            raise SpecError(f"{self.document.source}: grows to more than {_MOST_VALUES:,} values by its aliases")
         if id(node) in above:
             raise SpecError(self.document.mistake(location, "an alias that contains itself; write it out"))
         above = above | {id(node)}
@@ -165,12 +173,16 @@ class _Reader:
 
     def scalar(self, node: yaml.Node, location: Location) -> Any:
         kind, text = node.tag.removeprefix(_STANDARD), str(node.value)
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise SpecError(self.document.mistake(location, "holds half of a surrogate pair, which is no character"))
         if kind in _TEXT:
             return text
         if kind == "timestamp":
             raise SpecError(self.document.mistake(location, f"YAML takes {text} for a date; put it in quotes"))
         try:
             value = yaml.SafeLoader("").construct_object(node)
+            if isinstance(value, int) and abs(value) >= _LARGEST_NUMBER:
+                raise ValueError
         except (yaml.YAMLError, ValueError, LookupError) as error:
             what = f"cannot be read as a plain value ({kind} '{cut(text)}')"
             raise SpecError(self.document.mistake(location, what)) from error

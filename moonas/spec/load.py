@@ -118,7 +118,10 @@ def _resolve_path(document: Document) -> None:
     data = document.tree.get("data")
     if isinstance(data, dict) and isinstance(data.get("path"), str):
         home = os.path.expanduser(data["path"])  # noqa: PTH111  # Path.expanduser raises where there is no such user
-        data["path"] = str((document.folder(("data", "path")) / home).resolve())
+        try:
+            data["path"] = str((document.folder(("data", "path")) / home).resolve())
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a null character
+            raise SpecError(document.mistake(("data", "path"), f"cannot be a path: {error}")) from error
 
 
 def _named_part(document: Document, key: str, kind: str) -> dict[str, Any]:

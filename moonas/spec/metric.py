@@ -52,4 +52,6 @@ METRICS = {
         ),
     )
 }
+COLUMNS = ("key", "number", "state", "seconds", "error")
+"""The columns of the CSVs that are neither metrics nor genes."""
 LATENCY_COLUMNS = tuple(name for name, metric in METRICS.items() if metric.source == "latency")

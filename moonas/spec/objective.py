@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from moonas.registry import is_dotted_path
-from moonas.spec.metric import METRICS, Cost, Goal
+from moonas.spec.metric import COLUMNS, METRICS, Cost, Goal
 from moonas.spec.validation import Mistake, SpecModel
 
 
@@ -35,6 +35,8 @@ class MetricUse(SpecModel):
             yield ("cost",), "is known for this metric; only functions of your own need it"
         if self.is_function and self.column in METRICS:
             yield ("metric",), f"a function cannot be called {self.column}: moonas measures that"
+        if self.is_function and self.column in COLUMNS:
+            yield ("metric",), f"a function cannot be called {self.column}: that is another column; rename it"
 
 
 class ObjectiveSpec(MetricUse):

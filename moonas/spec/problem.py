@@ -58,7 +58,7 @@ class ProblemSpec(SpecModel):
     training: TrainingSpec = TrainingSpec()
     search: SearchSpec = SearchSpec()
     budget: BudgetSpec = BudgetSpec()
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     workers: Annotated[int | Literal["auto"], BeforeValidator(_check_workers)] = "auto"
 
     @property

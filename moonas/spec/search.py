@@ -29,6 +29,6 @@ class BudgetSpec(SpecModel):
     """
 
     trials: Annotated[int, Field(ge=1)] = 96
-    hours: Annotated[float, Field(gt=0)] | None = None
-    trial_seconds: Annotated[float, Field(gt=0)] = 600.0
-    trial_memory_gb: Annotated[float, Field(gt=0)] | None = None
+    hours: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    trial_seconds: Annotated[float, Field(gt=0, le=1e6)] = 600.0
+    trial_memory_gb: Annotated[float, Field(gt=0, le=1e6)] | None = None

@@ -52,7 +52,8 @@ class NSGA2(Strategy):
         """
         super().__init__(**settings)
         for name, rate in (("crossover", crossover), ("mutation", mutation)):
-            if rate is not None and not 0 <= rate <= 1:
+            number = isinstance(rate, int | float) and not isinstance(rate, bool)
+            if rate is not None and not (number and 0 <= rate <= 1):
                 raise MoonasError(f"{name} must be a probability from 0 to 1, is {rate}")
         self.crossover = crossover
         self.mutation = mutation

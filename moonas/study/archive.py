@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os.path
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from moonas.encoding.encoding import Encoding, Genotype
-from moonas.errors import RunFolderError
+from moonas.errors import EncodingError, RunFolderError, one_line
 from moonas.problem.objective import Objective
 from moonas.problem.trial import Trial
 from moonas.report.front import pareto_front
@@ -24,6 +25,8 @@ CREATE TABLE IF NOT EXISTS trials (
     elapsed REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_APPLICATION = int.from_bytes(b"moon")
+"""Marks files of ours; kept in them as SQLite's application_id."""
 _FORMAT = 1
 """Raised when what the tables mean changes; kept in the file as SQLite's user_version."""
 _FIELDS = "number, key, state, genotype, architecture, metrics, seconds, error"
@@ -51,7 +54,7 @@ class Archive:
         self._encoding = encoding
         self._writable = writable
         with _plain_words(self.path):
-            if not writable and path.exists():
+            if not writable and os.path.exists(path):  # noqa: PTH110  # Path.exists raises for a name too long
                 self._connection = _connect_for_reading(path)
                 self._check_format()
             else:
@@ -65,14 +68,16 @@ class Archive:
         if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             self._check_format()
         else:
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_FORMAT}; COMMIT;")
+            marks = f"PRAGMA application_id={_APPLICATION}; PRAGMA user_version={_FORMAT};"
+            self._connection.executescript(f"BEGIN; {_SCHEMA} {marks} COMMIT;")
+            self._connection.execute("PRAGMA journal_mode=WAL")  # afterwards, so that the marks are in the file itself
 
     def _check_format(self) -> None:
         """Refuse files that this version of moonas does not understand."""
-        found = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        tables = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not {"trials", "facts"} <= tables:
+        found, application = (
+            self._connection.execute(f"PRAGMA {mark}").fetchone()[0] for mark in ("user_version", "application_id")
+        )
+        if application != _APPLICATION:
             raise RunFolderError(f"{self.path} is a database of something else; give another folder")
         if found != _FORMAT:
             raise RunFolderError(
@@ -106,6 +111,8 @@ class Archive:
             trial.error,
             elapsed,
         )
+        if not self.path.exists():
+            raise RunFolderError(f"{self.path} was removed while it was in use; the trial of {trial.key} has no place")
         with _plain_words(self.path):
             self._connection.execute(f"INSERT INTO trials ({_FIELDS}, elapsed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
@@ -160,20 +167,21 @@ class Archive:
         """
         genes = self._encoding.genes
         rows = []
-        for number, key, state, genotype, _, measured, seconds, error in self._rows("ORDER BY number"):
-            values = json.loads(measured)
-            chosen = (gene.choices[i] for gene, i in zip(genes, json.loads(genotype), strict=True))
-            shown = (values.get(metric) for metric in metrics)
-            rows.append((key, number, state, *shown, seconds, error or None, *chosen))
-        columns = ["key", "number", "state", *metrics, "seconds", "error", *(gene.name for gene in genes)]
-        frame = pd.DataFrame(rows, columns=columns)
-        return frame.astype({metric: _dtype(frame[metric]) for metric in metrics})
+        with _plain_words(self.path):
+            for number, key, state, genotype, _, measured, seconds, error in self._rows("ORDER BY number"):
+                values = json.loads(measured)
+                chosen = (gene.choices[i] for gene, i in zip(genes, json.loads(genotype), strict=True))
+                shown = (values.get(metric) for metric in metrics)
+                rows.append((key, number, state, *shown, seconds, error or None, *chosen))
+            columns = ["key", "number", "state", *metrics, "seconds", "error", *(gene.name for gene in genes)]
+            frame = pd.DataFrame(rows, columns=columns)
+            return frame.astype({metric: _dtype(frame[metric]) for metric in metrics})
 
     def fact(self, name: str) -> Any:
         """A fact about the run, or None."""
         with _plain_words(self.path):
             row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return None if row is None else json.loads(row[0])
+            return None if row is None else json.loads(row[0])
 
     def note(self, name: str, value: Any) -> None:
         """Write a fact about the run: anything JSON can hold."""
@@ -202,9 +210,21 @@ class Archive:
 
     def _trial(self, row: tuple[Any, ...]) -> Trial:
         number, _, state, genotype, _, metrics, seconds, error = row
-        genes: Genotype = tuple(json.loads(genotype))
-        architecture = self._encoding.decode(genes)
-        return Trial(number, genes, architecture, state, json.loads(metrics), seconds, error)
+        with _plain_words(self.path):
+            genes: Genotype = tuple(json.loads(genotype))
+            self._encoding.check(genes)
+            architecture = self._encoding.decode(genes)
+            return Trial(number, genes, architecture, state, dict(json.loads(metrics)), seconds, error)
+
+
+def is_archive(path: Path) -> bool:
+    """Tell whether a file is an archive of moonas, of whatever format, without opening it as a database."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(72)
+    except OSError:
+        return False
+    return header.startswith(b"SQLite format 3\0") and header[68:72] == _APPLICATION.to_bytes(4)
 
 
 def _connect(location: str, *, uri: bool = False) -> sqlite3.Connection:
@@ -222,11 +242,15 @@ def _connect_for_reading(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def _plain_words(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises into one sentence about the run folder."""
+    """Turn what SQLite raises, and what a file changed by others holds, into one sentence about the run folder."""
     try:
         yield
     except sqlite3.Error as error:
         raise RunFolderError(f"{path} cannot be used: {error}; what was told before is kept") from error
+    except (ValueError, LookupError, TypeError, AttributeError, EncodingError) as error:
+        raise RunFolderError(
+            f"{path} is damaged: {one_line(error)}; put a copy back, or give another folder"
+        ) from error
 
 
 def _dtype(column: pd.Series) -> str:

@@ -8,10 +8,11 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moonas.encoding.encoding import Encoding
-from moonas.errors import MoonasError, SpecError, choose_from
+from moonas.errors import SpecError, choose_from, one_line
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Evaluator
 from moonas.evaluation.function import FunctionCaller, FunctionEvaluator
@@ -24,11 +25,12 @@ from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Budget
 from moonas.registry import ENCODINGS, STRATEGIES, import_path
 from moonas.spec.encoding import FactorySpec
-from moonas.spec.metric import LATENCY_COLUMNS, METRICS
+from moonas.spec.metric import COLUMNS, LATENCY_COLUMNS, METRICS
 from moonas.spec.objective import MetricUse, ObjectiveSpec
 from moonas.spec.problem import ProblemSpec
 from moonas.strategy.strategy import Strategy
 from moonas.study.executor import InProcessExecutor, ProcessExecutor
+from moonas.testing import check_coding
 
 if TYPE_CHECKING:
     from moonas.training.split import SearchData
@@ -44,12 +46,26 @@ def assemble_encoding(spec: ProblemSpec) -> Encoding:
     if not isinstance(spec.encoding, FactorySpec):
         encoding: Encoding = ENCODINGS.load(spec.encoding.family)(spec.encoding.tree())
         return encoding
-    made = import_path(spec.encoding.name)
+    made, what = import_path(spec.encoding.name), f"encoding {spec.encoding.name}"
     if not isinstance(made, Encoding):
-        made = call_with_options(made, spec.encoding.options, f"encoding {spec.encoding.name}")
+        made = call_with_options(made, spec.encoding.options, what)
     if not isinstance(made, Encoding):
-        raise SpecError(f"encoding {spec.encoding.name}: must give an Encoding, gives {type(made).__name__}")
+        raise SpecError(f"{what}: must give an Encoding, gives {type(made).__name__}")
     return made
+
+
+def check_laws(spec: ProblemSpec, encoding: Encoding) -> None:
+    """Refuse an encoding of the user's own with which no search can work.
+
+    Raises:
+        SpecError: naming the law that it breaks.
+    """
+    if isinstance(spec.encoding, FactorySpec):
+        try:
+            check_coding(encoding)
+        except Exception as error:  # whatever an encoding of the user's own raises
+            what = f"encoding {spec.encoding.name} breaks a law: {error}"
+            raise SpecError(f"{what}; moonas.testing.check_encoding checks them all") from error
 
 
 def check_columns(encoding: Encoding, metrics: Sequence[str]) -> None:
@@ -58,7 +74,7 @@ def check_columns(encoding: Encoding, metrics: Sequence[str]) -> None:
     Raises:
         SpecError: naming the gene.
     """
-    taken = {"key", "number", "state", *metrics, "seconds", "error"}
+    taken = {*COLUMNS, *metrics}
     for gene in encoding.genes:
         if gene.name in taken:
             raise SpecError(f"encoding: a gene cannot be called {gene.name}: that is another column; rename it")
@@ -113,8 +129,12 @@ def assemble_strategy(
         "population": spec.search.population,
         "seed": spec.seed,
     }
-    factory = partial(STRATEGIES.load(spec.search.strategy), **settings)
-    strategy: Strategy = call_with_options(factory, spec.search.options, f"strategy {spec.search.strategy}")
+    made, what = STRATEGIES.load(spec.search.strategy), f"strategy {spec.search.strategy}"
+    if not callable(made):
+        raise SpecError(f"{what}: must be a subclass of moonas.Strategy, is a {type(made).__name__}")
+    strategy = call_with_options(partial(made, **settings), spec.search.options, what)
+    if not isinstance(strategy, Strategy):
+        raise SpecError(f"{what}: must give a moonas.Strategy, gives {type(strategy).__name__}")
     return strategy
 
 
@@ -124,7 +144,10 @@ def call_with_options(function: Any, options: dict[str, Any], what: str) -> Any:
     Raises:
         SpecError: if there is no such option, or the call refuses its value.
     """
-    signature = inspect.signature(function)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"{what}: {type(function).__name__} cannot be called with options: {error}") from error
     known = [p.name for p in signature.parameters.values() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
     given = function.keywords if isinstance(function, partial) else {}
     known = [name for name in known if name not in given]
@@ -133,8 +156,10 @@ def call_with_options(function: Any, options: dict[str, Any], what: str) -> Any:
             raise SpecError(f"{what} has no option '{option}'; {choose_from(option, known)}")
     try:
         return function(**options)
-    except (TypeError, ValueError, MoonasError) as error:
-        raise SpecError(f"{what}: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever a class of the user's own raises
+        raise SpecError(
+            f"{what}: {one_line(error) if not isinstance(error, TypeError | ValueError) else error}"
+        ) from error
 
 
 def metric_columns(spec: ProblemSpec) -> tuple[str, ...]:
@@ -228,13 +253,14 @@ def _import_function(use: MetricUse) -> Any:
     return function
 
 
-def assemble_executor(spec: ProblemSpec, study: str, evaluators: Sequence[Evaluator]) -> Executor:
+def assemble_executor(spec: ProblemSpec, study: str, evaluators: Sequence[Evaluator], scratch: Path) -> Executor:
     """Make the place where candidates are evaluated.
 
     Args:
         spec: gives the number of workers and the limits of a candidate.
         study: the name under which the workers install the evaluators.
-        evaluators: sent to each worker.
+        evaluators: handed to each worker.
+        scratch: an empty folder for that, removed by the caller in the end.
     """
     if spec.workers == 0:
         return InProcessExecutor(study, evaluators)
@@ -243,6 +269,8 @@ def assemble_executor(spec: ProblemSpec, study: str, evaluators: Sequence[Evalua
         start=worker.start_worker,
         arguments=(study, evaluators, spec.budget.trial_memory_gb),
         seconds=lambda study, stage, candidates: spec.budget.trial_seconds * len(candidates),
+        scratch=scratch,
+        is_spoiled=worker.ran_out_of_memory,
     )
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from moonas.errors import TimeLimitError, WorkerLostError
+from moonas.errors import MoonasError, TimeLimitError, WorkerLostError, one_line
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Evaluator
+from moonas.study.handover import read_handover, write_handover
 
+_START_SECONDS = 300.0
+_SLICE = 1.0
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -48,18 +54,27 @@ class ProcessExecutor(Executor):
         start: Callable[..., None],
         arguments: tuple[Any, ...],
         seconds: Callable[..., float],
+        scratch: Path,
+        is_spoiled: Callable[[Any], bool] = lambda _: False,
     ):
         """Prepare the workers; each starts when it is first needed.
 
         Args:
             workers: how many.
             start: run once in each new worker, with `arguments`.
-            arguments: sent to each worker.
+            arguments: handed to each worker.
             seconds: the time that a call may take, given the call's own arguments.
+            scratch: an empty folder for what is handed over, which the caller removes after `shutdown`.
+            is_spoiled: whether a call's result may come from the state of its worker, as when memory ran out there: the
+                call is repeated in a new one.
+
+        Raises:
+            OSError: if what is handed over cannot be written.
         """
-        self._seconds = seconds
+        self._seconds, self._is_spoiled = seconds, is_spoiled
+        write_handover(scratch, (start, arguments))
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="moonas")
-        self._slots = [_Slot(start, arguments) for _ in range(workers)]
+        self._slots = [_Slot(scratch) for _ in range(workers)]
         self._free: queue.LifoQueue[_Slot] = queue.LifoQueue()
         for slot in self._slots:
             self._free.put(slot)
@@ -75,10 +90,16 @@ class ProcessExecutor(Executor):
     def _run(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         slot = self._free.get()
         try:
+            fresh = slot.is_fresh
             try:
-                return self._call(slot, fn, args, kwargs)
+                result = self._call(slot, fn, args, kwargs)
             except WorkerLostError:
-                return self._call(slot, fn, args, kwargs)
+                fresh = True
+                result = self._call(slot, fn, args, kwargs)
+            if self._is_spoiled(result):
+                slot.kill()
+                result = result if fresh else self._call(slot, fn, args, kwargs)
+            return result
         finally:
             self._free.put(slot)
 
@@ -103,10 +124,15 @@ class ProcessExecutor(Executor):
 class _Slot:
     """A place for one worker process."""
 
-    def __init__(self, start: Callable[..., None], arguments: tuple[Any, ...]):
-        self._start, self._arguments = start, arguments
+    def __init__(self, handover: Path):
+        self._handover = handover
         self._pool: Any = None
         self._closed = False
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the next call will be the first of its worker."""
+        return self._pool is None
 
     def call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float) -> Any:
         """Run a call in the worker, started if there is none.
@@ -118,12 +144,12 @@ class _Slot:
         future: Any = None
         try:
             if self._pool is None:
-                self._pool = self._new_pool()
+                self._start_worker()
             if self._closed:  # while the worker was starting
                 self.kill()
                 raise CancelledError
             future = self._pool.submit(fn, *args, **kwargs)
-            return future.result(timeout=seconds)
+            return _patient_result(future, seconds)
         except TimeoutError:
             if future is not None and future.done():
                 raise  # the call's own
@@ -135,13 +161,25 @@ class _Slot:
             self.kill()
             raise WorkerLostError(f"its worker process died {_how(error)}") from error
 
-    def _new_pool(self) -> Any:
+    def _start_worker(self) -> None:
+        """Start the worker process, so that this does not count as a candidate's time.
+
+        Raises:
+            MoonasError: if what it begins with fails.
+        """
         # loky, unlike multiprocessing, needs no `if __name__ == "__main__"` in scripts and carries notebook functions.
         from loky.process_executor import ProcessPoolExecutor
 
-        pool = ProcessPoolExecutor(1, initializer=self._start, initargs=self._arguments, env=_ENVIRONMENT)
-        pool.submit(_ready).result()  # so that starting up does not count as a candidate's time
-        return pool
+        with _interrupts_blocked():
+            self._pool = ProcessPoolExecutor(1, env=_ENVIRONMENT)
+            started = self._pool.submit(_begin, self._handover)
+        try:
+            _patient_result(started, _START_SECONDS)
+        except BrokenExecutor:
+            raise
+        except Exception as error:
+            self.kill()
+            raise MoonasError(f"a worker process could not start: {one_line(error)}") from error
 
     def close(self) -> None:
         """End the worker process, for good."""
@@ -155,8 +193,43 @@ class _Slot:
             pool.shutdown(wait=True, kill_workers=True)
 
 
-def _ready() -> None:
-    """Do nothing, to see that a worker can."""
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Let processes that are started now never see Ctrl-C: it goes to all of a terminal, but is the parent's to handle.
+
+    They inherit the mask of the thread that starts them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(handover: Path) -> None:
+    """Begin the life of a worker with what was handed over."""
+    start, arguments = read_handover(handover)
+    start(*arguments)
+
+
+def _patient_result(future: Any, seconds: float) -> Any:
+    """The result of a future; TimeoutError when it took longer.
+
+    Waits in slices, none of which counts for more than its length: time in which this process was stopped, or the
+    machine asleep, is not the call's.
+    """
+    waited = 0.0
+    while True:
+        part = min(_SLICE, seconds - waited)
+        try:
+            return future.result(timeout=part)
+        except TimeoutError:
+            waited += part
+            if future.done() or waited >= seconds:
+                raise
 
 
 def _how(error: BrokenExecutor) -> str:

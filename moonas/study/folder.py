@@ -21,11 +21,15 @@ from moonas.errors import MoonasError, RunFolderError
 from moonas.spec.encoding import EncodingSpec
 from moonas.spec.load import HEADER, load_problem, to_yaml
 from moonas.spec.problem import ProblemSpec
+from moonas.study.archive import is_archive
+from moonas.study.handover import HANDED_OVER
 
-_LOCK, _HOLDER, _DRAFTS = ".lock", ".holder.json", ".writing-"
+_LOCK, _HOLDER, _SCRATCH = ".lock", ".holder.json", ".moonas-scratch-"
 _EXTENSIBLE: dict[str, bool | set[str]] = {"budget": True, "workers": True, "name": True, "data": {"path"}}
 """What may differ from run to run in one folder: it changes how far a search goes, not where. The data themselves are
 known by their fingerprint."""
+
+_WRITTEN = {"problem.yaml", "environment.json", "trials.csv", "pareto.csv", "pareto.png", *HANDED_OVER}
 
 _PACKAGES = (
     "moonas",
@@ -46,12 +50,17 @@ class RunFolder:
     def __init__(self, path: Path):
         """Name the folder; nothing is touched yet."""
         self.path = path
-        self._lock = filelock.FileLock(str(path / _LOCK), blocking=False)
+        self._lock = filelock.FileLock(str(path / _LOCK), blocking=False, thread_local=False)
 
     @property
     def archive_path(self) -> Path:
         """Where the trials are."""
         return self.path / "trials.sqlite"
+
+    @property
+    def has_archive(self) -> bool:
+        """Whether there is one."""
+        return os.path.isfile(self.archive_path)  # noqa: PTH113  # Path.is_file raises for a name too long
 
     def claim(self) -> None:
         """Take the folder for this process; make it if it is not there.
@@ -63,8 +72,8 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._refuse_foreign()
             self._take_lock()
-            for draft in self.path.glob(f"{_DRAFTS}*"):  # of a process that was killed while writing
-                shutil.rmtree(draft, ignore_errors=True)
+            for left in self._scratch_folders():  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
 
     def describe(self, spec: ProblemSpec, *, begun: bool) -> None:
         """Write what the run is about: problem.yaml and, once, environment.json.
@@ -102,17 +111,26 @@ class RunFolder:
         target = self.path / name
         with (
             _plain_words(self.path),
-            tempfile.TemporaryDirectory(prefix=_DRAFTS, dir=self.path) as scratch,
+            tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self.path) as scratch,
         ):
             draft = Path(scratch) / target.name
             writer(draft)
             draft.replace(target)
 
+    def make_scratch(self) -> Path:
+        """Make a temporary folder in here, which a later run removes if this one cannot.
+
+        Raises:
+            RunFolderError: if it cannot be made.
+        """
+        with _plain_words(self.path):
+            return Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=self.path))
+
     def environment_changes(self) -> list[str]:
         """How this machine and its packages differ from those on which the run began, one line each."""
         try:
-            before = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            before = dict(json.loads((self.path / "environment.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
             return []
         now = environment()
         before.pop("started", None)
@@ -122,17 +140,24 @@ class RunFolder:
     def _refuse_foreign(self) -> None:
         """Keep out of folders that are not ours, so that no file of the user's is written over."""
         names = {child.name for child in self.path.iterdir()}
-        foreign = {name for name in names if name not in (_LOCK, _HOLDER) and not name.startswith(_DRAFTS)}
-        if foreign and not self._is_ours(names):
+        foreign = names - {_LOCK, _HOLDER} - {left.name for left in self._scratch_folders()}
+        if foreign and not self._is_ours(foreign):
             example = min(foreign)
             raise RunFolderError(
                 f"{self.path} is not a run folder: it holds other files, as {example}; give a new or an empty one"
             )
 
+    def _scratch_folders(self) -> list[Path]:
+        """Our temporary folders, with nothing in them but what we put there."""
+        found = [path for path in self.path.glob(f"{_SCRATCH}*") if path.is_dir()]
+        return [path for path in found if {child.name for child in path.iterdir()} <= _WRITTEN]
+
     def _is_ours(self, names: set[str]) -> bool:
         """Whether a run made this folder; a problem.yaml that moonas has not written is the user's own."""
-        if "trials.sqlite" in names:
+        if is_archive(self.archive_path):
             return True
+        if names == {self.archive_path.name} and self.archive_path.stat().st_size == 0:
+            return True  # of a run that was killed as it began
         problem = self.path / "problem.yaml"
         return problem.exists() and problem.read_text(encoding="utf-8", errors="replace").startswith(HEADER)
 
@@ -148,7 +173,7 @@ class RunFolder:
         try:
             holder = json.loads((self.path / _HOLDER).read_text(encoding="utf-8"))
             return f"process {holder['pid']} on {holder['host']} since {holder['since']} ({holder['command']})"
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return "another process"
 
     def _refuse_other_problem(self, spec: ProblemSpec) -> None:
@@ -156,7 +181,8 @@ class RunFolder:
             found = load_problem(self.path / "problem.yaml")  # with the defaults of fields that it was written before
         except MoonasError as error:
             raise RunFolderError(
-                f"{self.path} holds trials but no readable problem.yaml, so whose they are is lost: {error}"
+                f"{self.path} holds trials, but its problem.yaml cannot be read, so whose they are is lost; put it "
+                f"back, or give another folder: {error}"
             ) from error
         changed = list(differences(comparable(found), comparable(spec)))
         if changed:
@@ -235,5 +261,7 @@ def _plain_words(path: Path) -> Iterator[None]:
     """Turn what the system refuses into one sentence about the folder."""
     try:
         yield
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RunFolderError(f"{path} cannot be a run folder: there is a file in its place") from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        raise RunFolderError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error

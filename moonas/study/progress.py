@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -93,11 +94,16 @@ class ProgressLine:
         if self._latest is not None:
             self._write(self._latest)
         if self._live and self._written_at > 0:
-            self._stream.write("\n")
-            self._stream.flush()
+            with suppress(OSError):
+                self._stream.write("\n")
+                self._stream.flush()
 
     def _write(self, snapshot: Snapshot) -> None:
         self._latest = None
+        with suppress(OSError):  # nobody reads any longer; the search goes on
+            self._write_line(snapshot)
+
+    def _write_line(self, snapshot: Snapshot) -> None:
         line = snapshot.line(shutil.get_terminal_size().columns - 1 if self._live else None)
         self._stream.write(f"\r\x1b[2K{line}" if self._live else f"{line}\n")
         self._stream.flush()

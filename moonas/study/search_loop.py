@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import operator
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import pandas as pd
 
-from moonas.errors import SearchFailedError
+from moonas.encoding.encoding import Genotype
+from moonas.errors import SearchFailedError, StrategyError, one_line, place_in_users_code
 from moonas.problem.objective import Objective
 from moonas.problem.trial import Trial
 from moonas.report.front import pareto_front
@@ -62,7 +65,7 @@ class SearchLoop:
         try:
             while len(self._told) < self._budget.trials and barren < _BARREN_ASKS:
                 self._check_time()
-                genotypes = self._strategy.ask(self._population)[: self._budget.trials - len(self._told)]
+                genotypes = self._ask()[: self._budget.trials - len(self._told)]
                 if not genotypes:
                     return "exhausted"
                 told_before = len(self._told)
@@ -71,10 +74,32 @@ class SearchLoop:
                 if first:
                     self._refuse_failed_start(trials)
                     first = False
-                self._strategy.tell(trials)
+                with self._strategys_border("tell"):
+                    self._strategy.tell(trials)
         except _OutOfTimeError:
             return "out of time"
         return "exhausted" if barren else "done"
+
+    def _ask(self) -> list[Genotype]:
+        """What the strategy proposes, checked: it may be the user's own.
+
+        Raises:
+            StrategyError: if these are no genotypes.
+        """
+        with self._strategys_border("ask"):
+            genotypes = [tuple(map(operator.index, genotype)) for genotype in self._strategy.ask(self._population)]
+            for genotype in genotypes:
+                self._session.encoding.check(genotype)
+            return genotypes
+
+    @contextmanager
+    def _strategys_border(self, call: str) -> Iterator[None]:
+        """Say of what goes wrong in a strategy that it went wrong there."""
+        try:
+            yield
+        except (Exception, SystemExit) as error:
+            what = f"strategy {type(self._strategy).__name__}: {call} went wrong"
+            raise StrategyError(f"{what}: {one_line(error)}{place_in_users_code(error)}") from error
 
     def _tell(self, trial: Trial) -> None:
         """Count a trial, known or new, and spread the news."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moonas.encoding.encoding import Encoding, Genotype
@@ -32,6 +34,7 @@ class Session:
     """Evaluates genotypes for one study; every architecture once, whoever asks for it and however often.
 
     Attributes:
+        encoding: what genotypes mean.
         archive: where all trials are.
         evaluated: how many architectures were evaluated on this walk, and not answered by the archive.
     """
@@ -56,22 +59,26 @@ class Session:
         Raises:
             RunFolderError: if the folder cannot be had.
         """
-        self._spec, self._folder, self._encoding, self._constraints = spec, folder, encoding, constraints
+        self._spec, self._folder, self.encoding, self._constraints = spec, folder, encoding, constraints
         self._given = given
         self._name = uuid.uuid4().hex
-        if not folder.archive_path.exists():
+        if not folder.has_archive:
             _ = self._pipeline  # what is wrong with data or functions shows itself before anything is written
         folder.claim()
         try:
             self.archive = Archive(folder.archive_path, encoding)
-            if self.archive.fact(FAILED_START):
-                self.archive.clear()  # the problem was at fault, and may be mended
+            if self.archive.fact(FAILED_START):  # the problem was at fault, and may be mended
+                self.archive.forget_failures()
+                self.archive.note(FAILED_START, False)
+                if not len(self.archive):
+                    self.archive.clear()
             folder.describe(spec, begun=len(self.archive) > 0)
             self._taken = self.archive.numbers()
         except BaseException:
             folder.release()
             raise
         self._spent, self._since = self.archive.elapsed, 0.0
+        self._scratch: Path | None = None
         self.begin_walk()
 
     @property
@@ -96,7 +103,7 @@ class Session:
             genotypes: any, repeats included.
             told: called with each trial as it is there, in no particular order.
         """
-        architectures = [self._encoding.decode(genotype) for genotype in genotypes]
+        architectures = [self.encoding.decode(genotype) for genotype in genotypes]
         trials: dict[str, Trial] = {}
         asked: list[tuple[int, Genotype, Candidate]] = []
         for key, architecture in {a.key: a for a in architectures}.items():
@@ -106,7 +113,7 @@ class Session:
                 trials[key] = known
                 told(known)
             else:
-                asked.append((number, self._encoding.encode(architecture), self._candidate(architecture)))
+                asked.append((number, self.encoding.encode(architecture), self._candidate(architecture)))
         self._since = time.monotonic()
         try:
             for trial in self._pipeline.run(self._executor, asked) if asked else ():
@@ -126,6 +133,8 @@ class Session:
         """End the workers, close the archive, let the folder go."""
         if "_executor" in vars(self):
             self._executor.shutdown(wait=True, cancel_futures=True)
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
         self.archive.close()
         self._folder.release()
 
@@ -163,4 +172,5 @@ class Session:
     def _executor(self) -> Executor:
         if self._data is not None:  # before the first evaluation, that is
             self.archive.agree("data", self._data.fingerprint, "holds trials on other data; give another folder")
-        return assemble.assemble_executor(self._spec, self._name, self._pipeline.evaluators)
+        self._scratch = self._folder.make_scratch()
+        return assemble.assemble_executor(self._spec, self._name, self._pipeline.evaluators, self._scratch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from moonas.encoding.encoding import Encoding, Genotype
-from moonas.errors import UnknownNameError
+from moonas.errors import UnknownNameError, one_line
 from moonas.network.architecture import Architecture, Task
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Trial
@@ -63,6 +64,7 @@ class Study:
         self._session: Session | None = None
         self._given = given_objects()
         assemble.check_columns(self.encoding, self.metrics)
+        assemble.check_laws(spec, self.encoding)
         self._strategy()  # so that wrong options are refused before anything is written
 
     def run(
@@ -213,7 +215,10 @@ class Study:
         self._folder.write("trials.csv", lambda path: trials.to_csv(path, index=False))
         self._folder.write("pareto.csv", lambda path: front.to_csv(path, index=False))
         if len(front):
-            self._folder.write("pareto.png", lambda path: self.plot(path, trials))
+            try:
+                self._folder.write("pareto.png", lambda path: self.plot(path, trials))
+            except (ArithmeticError, ValueError) as error:  # of values that no axis holds
+                warnings.warn(f"pareto.png could not be drawn: {one_line(error)}", stacklevel=2)
 
     def plot(self, path: str | Path, trials: pd.DataFrame | None = None) -> None:
         """Draw the front and the history of the hypervolume into a `.png` or `.svg` file."""

@@ -60,16 +60,18 @@ def load_data_set(spec: DataSpec) -> DataSet:
     """
     where = f"data {spec.path or spec.name}"
     source = DATA_SETS.load(spec.name)
+    if not callable(source):
+        raise DataError(f"{where}: {spec.name} must be a function that returns data, is a {type(source).__name__}")
     arguments = {"path": Path(spec.path)} if spec.path is not None else {}
     try:
         inspect.signature(source).bind(**arguments, **spec.options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise DataError(f"{where}: {spec.name} does not take these options: {error}") from error
     try:
         arrays = source(**arguments, **spec.options)
     except DataError:
         raise
-    except Exception as error:  # whatever a function of the user's own raises
+    except (Exception, SystemExit) as error:  # whatever a function of the user's own raises
         raise DataError(f"{where}: {spec.name} failed: {one_line(error)}") from error
     return assemble(arrays, where)
 

@@ -28,7 +28,7 @@ def digits() -> tuple[Array, Array]:
 def npz(path: Path) -> dict[str, Array]:
     """A NumPy archive with x_train, y_train and, if it has a test part, x_test, y_test."""
     if not path.is_file():
-        raise DataError(f"data {path}: no such file")
+        raise DataError(f"data {path}: {'is a folder, a .npz file is needed' if path.is_dir() else 'no such file'}")
     if not zipfile.is_zipfile(path):
         raise DataError(f"data {path}: is not a .npz archive")
     try:
@@ -94,8 +94,9 @@ def folder(path: Path) -> dict[str, Array]:
 
 
 def _image_files(path: Path) -> list[Path]:
-    folders = sorted(child for child in path.iterdir() if child.is_dir())
-    files = [file for child in folders for file in sorted(child.iterdir()) if file.suffix.lower() in _SUFFIXES]
+    folders = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+    inside = [file for child in folders for file in sorted(child.iterdir()) if not file.name.startswith(".")]
+    files = [file for file in inside if file.suffix.lower() in _SUFFIXES]
     if not files:
         raise DataError(f"data {path}: has no images in sub-folders named after classes")
     return files

@@ -22,6 +22,7 @@ from moonas.training.split import SearchData
 _EVALUATION_BATCH = 512
 _CALIBRATION_IMAGES = 1024
 _STATISTICS_IMAGES = 1024
+_PREPARED = ("_training", "validation")
 _START = 1 / 25
 """The first learning rate as a share of the peak."""
 
@@ -35,22 +36,21 @@ class Trainer:
 
     def __init__(self, data: SearchData, fidelity: FidelitySpec, recipe: TrainingSpec, *, seed: int = 0):
         """Take the data and how much of them (`seed` draws which), and the recipe."""
-        self.data = data
         self.fidelity = fidelity
         self.recipe = recipe
-        self.seed = seed
         self.seeds = fidelity.seeds
+        self.task = _task(data.task, fidelity)
+        self._data = data
+        self._seed = seed
 
-    @property
-    def task(self) -> Task:
-        """What the trained networks take and give: the data set's images at the resolution of the fidelity."""
-        channels, *sides = self.data.task.input_shape
-        height, width = sides if self.fidelity.resolution is None else resized(sides, self.fidelity.resolution)
-        return Task((channels, height, width), self.data.task.classes)
+    def __getstate__(self) -> dict[str, Any]:
+        """What worker processes get: the images prepared, as arrays that processes can share."""
+        prepared = {name: [_as_array(each) for each in getattr(self, name)] for name in _PREPARED}
+        return {**vars(self), "_data": None, **prepared}
 
-    def prepare(self) -> None:
-        """Make the tensors of images, which else the first training makes."""
-        _ = self._training, self.validation
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        prepared = {name: tuple(_as_tensor(each) for each in state[name]) for name in _PREPARED}
+        vars(self).update({**state, **prepared})
 
     def fit(self, architecture: Architecture, *, seed: int) -> nn.Module:
         """Build a network for the trainer's task and train it; all randomness comes from `seed`.
@@ -85,7 +85,7 @@ class Trainer:
     @cached_property
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Validation images (n, channels, height, width), normalised, and labels (n,)."""
-        return self._prepare(self.data.val)
+        return self._prepare(self._data.val)
 
     def _train(self, module: nn.Module, generator: torch.Generator) -> None:
         images, labels = self._training
@@ -124,7 +124,7 @@ class Trainer:
 
     @cached_property
     def _training(self) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._prepare(subset(self.data.train, self.fidelity.samples, seed=self.seed))
+        return self._prepare(subset(self._data.train, self.fidelity.samples, seed=self._seed))
 
     def _prepare(self, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
         """Normalise by the training images' mean and deviation, resize, lay out for convolutions."""
@@ -138,7 +138,7 @@ class Trainer:
     @cached_property
     def _statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation of each channel, both (1, channels, 1, 1); a constant channel's deviation counts as 1."""
-        over, images = (0, 2, 3), self.data.train.images
+        over, images = (0, 2, 3), self._data.train.images
         chunks = [images[start : start + _STATISTICS_IMAGES] for start in range(0, len(images), _STATISTICS_IMAGES)]
         # Chunk by chunk: in 64 bits, all images at once would take many times the memory of the data.
         count = images.size // images.shape[1]
@@ -148,6 +148,23 @@ class Trainer:
         # A channel that never changes carries nothing; dividing by its noise would blow up what differs elsewhere.
         deviation[deviation <= 1e-6 * largest] = 1.0
         return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
+
+
+def _task(whole: Task, fidelity: FidelitySpec) -> Task:
+    """What trained networks take and give: images of the resolution of the fidelity."""
+    channels, *sides = whole.input_shape
+    height, width = sides if fidelity.resolution is None else resized(sides, fidelity.resolution)
+    return Task((channels, height, width), whole.classes)
+
+
+def _as_array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    """A tensor as an array, images with their channels last, as they lie in memory."""
+    return (tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor).numpy()
+
+
+def _as_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
+    tensor = torch.from_numpy(array)
+    return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
 
 
 def recalibrate(module: nn.Module, images: torch.Tensor) -> None:

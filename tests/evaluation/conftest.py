@@ -8,4 +8,4 @@ from moonas.evaluation import evaluator
 @pytest.fixture(autouse=True)
 def reasons_without_places(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.path.name != "test_failure_places.py":
-        monkeypatch.setattr(evaluator, "_place", lambda error: "")
+        monkeypatch.setattr(evaluator, "place_in_users_code", lambda error: "")

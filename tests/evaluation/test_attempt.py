@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import random
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,11 +43,50 @@ def test_a_float_keeps_twelve_digits_and_survives_text(value: float) -> None:
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.integers(-(2**70), 2**70))
+@given(st.integers(-(2**53), 2**53))
 def test_an_integer_stays_what_it_is(value: int) -> None:
     kept = checked("metric", value)
     assert kept == value
     assert type(kept) is int
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**70) - 1, 10**300])
+def test_an_integer_beyond_what_files_can_hold_becomes_a_float(value: int) -> None:
+    kept = checked("metric", value)
+    assert type(kept) is float
+    assert kept == pytest.approx(value, rel=1e-11)
+
+
+def test_an_integer_beyond_all_floats_fails_its_candidate() -> None:
+    assert attempt(lambda: {"metric": 10**400}) == Failure("metric is too large a number")
+
+
+def test_a_reason_can_be_written_anywhere() -> None:
+    def fails() -> dict[str, float]:
+        raise ValueError("half \ud800 and null \0")
+
+    outcome = attempt(fails)
+    assert outcome == Failure("ValueError: half \\ud800 and null \\0")
+
+
+def test_what_a_candidate_does_to_the_shared_state_is_undone() -> None:
+    def vandalise() -> dict[str, float]:
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        torch.use_deterministic_algorithms(True)
+        torch.manual_seed(5)
+        np.random.seed(5)
+        random.seed(5)
+        return {"metric": 1.0}
+
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index, union-attr]
+    assert attempt(vandalise) == {"metric": 1.0}
+    assert torch.is_grad_enabled()
+    assert torch.get_default_dtype() == torch.float32
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]  # type: ignore[index, union-attr]
+    assert random.getstate() == before[2]
 
 
 @pytest.mark.parametrize(

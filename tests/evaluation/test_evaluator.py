@@ -1,3 +1,4 @@
+import asyncio
 import math
 
 import numpy as np
@@ -12,7 +13,7 @@ from moonas.evaluation.evaluator import Failure, attempt, checked
     ("value", "expected"),
     [
         (3, 3),
-        (2**60 + 1, 2**60 + 1),
+        (2**53, 2**53),
         (0.1, 0.1),
         (np.float32(0.5), 0.5),
         (np.int64(7), 7),
@@ -64,9 +65,11 @@ def test_running_out_of_memory_is_called_so(error: Exception) -> None:
     assert outcome.reason.startswith("out of memory: ")
 
 
-def test_interruptions_are_not_swallowed() -> None:
-    def interrupt() -> dict[str, float]:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, SystemExit, asyncio.CancelledError])
+def test_a_candidate_cannot_end_the_search(error: type[BaseException]) -> None:
+    """Ctrl-C goes to the main thread of the main process, where no candidate is evaluated."""
 
-    with pytest.raises(KeyboardInterrupt):
-        attempt(interrupt)
+    def end() -> dict[str, float]:
+        raise error
+
+    assert attempt(end) == Failure(error.__name__)

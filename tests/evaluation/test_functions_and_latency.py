@@ -70,9 +70,6 @@ class FakeTrainer:
     task = TASK
     validation = (torch.zeros(3, 1, 8, 8), torch.zeros(3, dtype=torch.long))
 
-    def prepare(self) -> None:
-        raise AssertionError("only a worker prepares")
-
     def fit(self, architecture: Any, *, seed: int) -> nn.Module:
         module: nn.Module = architecture.build(self.task)
         module.seed = seed  # type: ignore[assignment]

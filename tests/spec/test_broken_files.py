@@ -1228,7 +1228,8 @@ def test_very_deep_nesting_is_refused(value: str) -> None:
         pytest.param(str(list(range(1000))), "must be a whole number, is the list [0, 1, 2", id="list"),
         pytest.param("x" * 10_000, "must be a whole number, is the text 'xxx", id="text"),
         pytest.param("'" + "9" * 4000 + "'", "must be a whole number, is the text '999", id="digits_in_quotes"),
-        pytest.param("-" + "9" * 4000, "must be at least 0, is -999", id="number"),
+        pytest.param("-" + "9" * 250, "must be at least 0, is -999", id="number"),
+        pytest.param("0x" + "f" * 6000, "cannot be read as a plain value (int '0xfff", id="hexadecimal"),
         pytest.param("9" * 5000, "cannot be read as a plain value (int '999", id="number_beyond_python"),
         pytest.param("[" * 100 + "]" * 100, "must be a whole number, is the list [[[", id="nested_list"),
     ],
@@ -1294,3 +1295,20 @@ def test_a_file_that_may_not_be_read_is_explained(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Path, "read_text", refuse)
     monkeypatch.setattr(Path, "read_bytes", refuse)
     assert complaint(path) == f"{path}: cannot be read: Permission denied"
+
+
+def test_a_file_that_grows_by_its_aliases_is_refused_before_it_fills_the_memory() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
+    path = write("problem.yaml", "\n".join(lines))
+    assert complaint(path) == f"{path}: grows to more than 100,000 values by its aliases"
+
+
+def test_a_file_too_large_to_be_a_problem_is_not_read() -> None:
+    path = write("problem.yaml", "# nothing\n" * 200_000)
+    assert complaint(path) == f"{path}: is no file of this kind: it is larger than 1,000,000 bytes"
+
+
+def test_half_a_character_is_refused() -> None:
+    path = write("problem.yaml", plus('task: "\\ud800"'))
+    assert "task: holds half of a surrogate pair, which is no character" in complaint(path)

@@ -3,6 +3,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, wait
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +16,9 @@ def nothing() -> None:
 
 
 @pytest.fixture(scope="module")
-def executor() -> Iterator[ProcessExecutor]:
-    executor = ProcessExecutor(2, start=nothing, arguments=(), seconds=lambda *_, **__: 3.0)
+def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessExecutor]:
+    scratch = tmp_path_factory.mktemp("scratch")
+    executor = ProcessExecutor(2, start=nothing, arguments=(), seconds=lambda *_, **__: 3.0, scratch=scratch)
     yield executor
     executor.shutdown()
 
@@ -64,8 +66,8 @@ def test_a_call_that_kills_its_worker_twice_is_given_up_and_the_others_are_not(e
     assert [future.result() for future in quick] == list(range(20))
 
 
-def test_shutdown_does_not_wait_for_running_calls() -> None:
-    executor = ProcessExecutor(1, start=nothing, arguments=(), seconds=lambda *_: 60.0)
+def test_shutdown_does_not_wait_for_running_calls(tmp_path: Path) -> None:
+    executor = ProcessExecutor(1, start=nothing, arguments=(), seconds=lambda *_: 60.0, scratch=tmp_path)
     running = executor.submit(time.sleep, 60)
     time.sleep(1.0)
     executor.shutdown()

@@ -203,7 +203,7 @@ def test_another_environment_is_noticed(tiny: Tiny) -> None:
 
 def test_a_path_that_cannot_be_a_folder_gives_one_sentence(tiny: Tiny, tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file")
-    with pytest.raises(RunFolderError, match="run cannot be written: File exists"):
+    with pytest.raises(RunFolderError, match="run cannot be a run folder: there is a file in its place"):
         tiny().run()
 
 
