@@ -52,13 +52,7 @@ def _steady_streams() -> None:
 
 
 def _silence(name: str) -> None:
-    """Send a stream nowhere from now on, also that of processes which are started."""
-    number = {"stdout": 1, "stderr": 2}[name]
-    try:
-        os.fstat(number)
-    except OSError:  # closed
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, number)
+    """Send a stream nowhere from now on."""
     setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # while the process lives
 
 

@@ -74,6 +74,8 @@ def _check_coding(encoding: Encoding, genotype: Genotype) -> None:
     _require(decoded == architecture, "decode(encode(a)) != a")
     _require(decoded.key == architecture.key, "equal architectures have different keys")
     _require(encoding.encode(decoded) == canonical, "the canonical genotype differs from call to call")
+    active = _call("active", encoding.active, genotype)
+    _require(len(active) == len(genotype), f"active has {len(active)} values for {len(genotype)} genes")
 
 
 def _check_inactive(encoding: Encoding, genotype: Genotype, random: np.random.Generator) -> None:
@@ -96,7 +98,6 @@ def _check_description(architecture: Architecture) -> None:
 def _variations(encoding: Encoding, genotype: Genotype, random: np.random.Generator) -> Iterator[tuple[str, Genotype]]:
     """Each choice of each inactive gene, then all inactive genes drawn anew at once; and what was varied."""
     active = encoding.active(genotype)
-    _require(len(active) == len(genotype), f"active has {len(active)} values for {len(genotype)} genes")
     for i in (i for i, matters in enumerate(active) if not matters):
         for choice in range(len(encoding.genes[i].choices)):
             yield f"gene {encoding.genes[i].name}", (*genotype[:i], choice, *genotype[i + 1 :])

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moonas.encoding.encoding import Encoding
+from moonas.encoding.encoding import Encoding, Gene
 from moonas.errors import SpecError, choose_from, one_line
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Evaluator
@@ -51,6 +51,8 @@ def assemble_encoding(spec: ProblemSpec) -> Encoding:
         made = call_with_options(made, spec.encoding.options, what)
     if not isinstance(made, Encoding):
         raise SpecError(f"{what}: must give an Encoding, gives {type(made).__name__}")
+    if not isinstance(made.genes, tuple | list) or not all(isinstance(gene, Gene) for gene in made.genes):
+        raise SpecError(f"{what}: its genes must be a tuple of moonas.Gene, are {made.genes!r}")
     return made
 
 
@@ -132,6 +134,10 @@ def assemble_strategy(
     made, what = STRATEGIES.load(spec.search.strategy), f"strategy {spec.search.strategy}"
     if not callable(made):
         raise SpecError(f"{what}: must be a subclass of moonas.Strategy, is a {type(made).__name__}")
+    try:
+        inspect.signature(made).bind_partial(**settings)
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"{what}: must take the keywords {', '.join(settings)}, as moonas.Strategy: {error}") from error
     strategy = call_with_options(partial(made, **settings), spec.search.options, what)
     if not isinstance(strategy, Strategy):
         raise SpecError(f"{what}: must give a moonas.Strategy, gives {type(strategy).__name__}")
