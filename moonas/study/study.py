@@ -90,7 +90,8 @@ class Study:
                 loop = SearchLoop(self.spec, session, self._strategy(), self.objectives, [listener, line])
                 self.outcome = loop.run()
             finally:
-                self._write_results(session.archive)
+                if self._folder.has_archive:  # else somebody removed it, and the error that says so must come through
+                    self._write_results(session.archive)
         return self.front
 
     @property

@@ -147,6 +147,67 @@ def test_a_first_generation_that_fails_whole_stops_the_search(tiny: Callable[...
     assert (study.trials["state"] == "failed").all()
 
 
+def test_after_such_a_start_what_was_complete_before_stays(tiny: Callable[..., moonas.Study]) -> None:
+    broken = False
+
+    def sometimes(module: nn.Module, context: Any) -> float:
+        if broken:
+            raise RuntimeError("the server is down")
+        return 1.0
+
+    def make() -> moonas.Study:
+        return tiny(objectives=[{"metric": "params"}, moonas.objective(sometimes, goal="maximize")])
+
+    outside = make()._strategy().ask(8)[6:]  # what the search does not ask for in its first generation of 6
+    with make() as study:
+        kept = {trial.key for trial in study.evaluate(outside)}
+    broken = True
+    with pytest.raises(SearchFailedError):
+        make().run()
+    broken = False
+    make().run()
+    trials = make().trials
+    assert kept <= set(trials["key"])
+    assert (trials["state"] == "complete").all()
+
+
+def test_functions_do_not_see_what_others_did_to_the_module(tiny: Callable[..., moonas.Study]) -> None:
+    def prune(module: nn.Module, context: Any) -> float:
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.zero_()
+        return 0.0
+
+    def norm(module: nn.Module, context: Any) -> float:
+        return float(sum(parameter.detach().abs().sum() for parameter in module.parameters()))
+
+    entries = [moonas.objective(function, goal="maximize") for function in (prune, norm)]
+    first = tiny("first", objectives=[{"metric": "params"}, *entries])
+    second = tiny("second", objectives=[{"metric": "params"}, *entries[::-1]])
+    first.run()
+    second.run()
+    assert (first.trials["norm"] > 0).all()
+    assert set(first.trials["norm"]) & set(second.trials["norm"])
+
+
+def test_memory_that_one_candidate_left_behind_does_not_fail_the_next(tiny: Callable[..., moonas.Study]) -> None:
+    def leaks(module: nn.Module, context: Any) -> float:
+        import builtins
+
+        hoard = builtins.__dict__.setdefault("_hoard", [])
+        hoard.append(bytearray(120_000_000))
+        return float(len(hoard))
+
+    study = tiny(
+        objectives=[{"metric": "params"}, moonas.objective(leaks, goal="maximize")],
+        budget={"trials": 6, "trial_memory_gb": 0.4},
+        workers=1,
+    )
+    study.run()
+    assert (study.trials["state"] == "complete").all()
+    assert study.trials["leaks"].max() >= 2
+
+
 def test_after_such_a_start_a_mended_function_gets_a_new_one(tiny: Callable[..., moonas.Study]) -> None:
     broken = True
 

@@ -2,11 +2,13 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +69,62 @@ def test_a_folder_with_other_files_is_left_alone(tiny: Tiny, tmp_path: Path) -> 
         tiny().run()
     assert [child.name for child in (tmp_path / "run").iterdir()] == ["pareto.csv"]
     assert (tmp_path / "run" / "pareto.csv").read_text() == "mine"
+
+
+def test_another_programs_database_is_no_archive(tiny: Tiny) -> None:
+    out = tiny().out
+    out.mkdir()
+    connection = sqlite3.connect(out / "trials.sqlite")
+    connection.execute("CREATE TABLE trials (trial_id INTEGER)")
+    connection.commit()
+    connection.close()
+    (out / "pareto.csv").write_text("mine")
+    before = (out / "trials.sqlite").read_bytes()
+    with pytest.raises(RunFolderError, match="is not a run folder"):
+        tiny().run()
+    with pytest.raises(RunFolderError, match="is a database of something else"):
+        _ = tiny().trials
+    assert (out / "trials.sqlite").read_bytes() == before
+    assert (out / "pareto.csv").read_text() == "mine"
+    assert {child.name for child in out.iterdir()} == {"trials.sqlite", "pareto.csv"}
+
+
+def test_an_empty_archive_beside_files_of_the_user_makes_no_run_folder(tiny: Tiny) -> None:
+    out = tiny().out
+    out.mkdir()
+    (out / "trials.sqlite").touch()
+    tiny().run()  # of a run that was killed as it began
+    shutil.rmtree(out)
+    out.mkdir()
+    (out / "trials.sqlite").touch()
+    (out / "pareto.csv").write_text("mine")
+    with pytest.raises(RunFolderError, match="is not a run folder"):
+        tiny().run()
+    assert (out / "pareto.csv").read_text() == "mine"
+
+
+def test_of_temporary_folders_only_those_of_killed_runs_are_removed(tiny: Tiny) -> None:
+    study = tiny()
+    study.run()
+    left = study.out / ".moonas-scratch-abc"
+    left.mkdir()
+    (left / "trials.csv").write_text("half of")
+    tiny().run()
+    assert not left.exists()
+    left.mkdir()
+    (left / "thesis.tex").write_text("mine")
+    tiny().run()
+    assert (left / "thesis.tex").read_text() == "mine"
+
+
+def test_a_folder_removed_while_it_is_in_use_is_said_at_once(tiny: Tiny) -> None:
+    def remove(snapshot: Any) -> None:
+        if snapshot.trials == 2:
+            shutil.rmtree(study.out)
+
+    study = tiny()
+    with pytest.raises(RunFolderError, match="was removed while it was in use"):
+        study.run(listener=remove)
 
 
 def test_a_problem_that_the_user_wrote_is_not_written_over(tmp_path: Path) -> None:

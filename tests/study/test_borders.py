@@ -1,0 +1,153 @@
+"""Where the user's own objects meet the search, a mistake is one sentence that names them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import moonas
+from moonas.errors import MoonasError, SpecError, StrategyError
+
+Tiny = Callable[..., moonas.Study]
+
+
+class Asking(moonas.Strategy):
+    """Asks for whatever `answer` is."""
+
+    answer: Any = None
+
+    def ask(self, count: int) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def tell(self, trials: Any) -> None:
+        """Learn nothing."""
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (None, "strategy Asking: ask went wrong: TypeError: 'NoneType' object is not iterable"),
+        (RuntimeError("boom"), "strategy Asking: ask went wrong: RuntimeError: boom (test_borders.py:"),
+        ([(0,)], "strategy Asking: ask went wrong: a genotype of this encoding has 7 genes, not 1"),
+        ([(0, 0, 0, 0, 0, 0, -1)], "gene stages.1.expansion has choices 0 to 1, not -1"),
+        ([(0.0,) * 7], "'float' object cannot be interpreted as an integer"),
+    ],
+)
+def test_what_a_strategy_asks_must_be_genotypes(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, answer: Any, message: str
+) -> None:
+    monkeypatch.setattr(Asking, "answer", answer)
+    with pytest.raises(StrategyError) as caught:
+        tiny(search={"strategy": Asking}).run()
+    assert message in str(caught.value)
+
+
+def test_genotypes_of_numpy_are_as_good(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Asking, "answer", np.zeros((1, 7), dtype=np.int64))
+    assert len(tiny(search={"strategy": Asking}).run()) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("math:pi", "strategy math:pi: must be a subclass of moonas.Strategy, is a float"),
+        ("builtins:dict", "strategy builtins:dict: "),
+        ("types:SimpleNamespace", "strategy types:SimpleNamespace: "),
+    ],
+)
+def test_what_is_no_strategy_is_refused(tiny: Tiny, path: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        tiny(search={"strategy": path})
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("path", ["math:pi", "builtins:dict"])
+def test_what_is_no_encoding_is_refused(tiny: Tiny, path: str) -> None:
+    with pytest.raises(SpecError, match=f"encoding {path}: "):
+        tiny(encoding=path)
+
+
+def test_what_gives_no_data_is_refused(tiny: Tiny) -> None:
+    for path in ("math:pi", "builtins:dict"):
+        study = tiny(data=path, task=None, objectives=[{"metric": "accuracy"}, {"metric": "params"}])
+        with pytest.raises(MoonasError, match=f"data {path}: "):
+            study.run()
+        assert not study.out.exists()
+
+
+def test_an_encoding_that_breaks_a_law_is_refused_before_the_search(tiny: Tiny) -> None:
+    inner = tiny().encoding
+
+    class Forgetful(moonas.Encoding):
+        """Encodes every network as the first."""
+
+        genes = inner.genes
+
+        def decode(self, genotype: moonas.Genotype) -> moonas.Architecture:
+            return inner.decode(genotype)
+
+        def encode(self, architecture: moonas.Architecture) -> moonas.Genotype:
+            return (0,) * 7
+
+    with pytest.raises(SpecError, match=r"encoding .*Forgetful breaks a law: decode\(encode\(a\)\) != a"):
+        tiny(encoding=Forgetful)
+
+
+@pytest.mark.parametrize("name", ["key", "number", "state", "seconds", "error"])
+def test_a_function_cannot_take_a_column_of_the_tables(tiny: Tiny, name: str) -> None:
+    with pytest.raises(SpecError, match=f"a function cannot be called {name}: that is another column"):
+        tiny(
+            objectives=[{"metric": "params"}, moonas.objective(lambda module, context: 1.0, name=name, goal="maximize")]
+        )
+
+
+MINE = """
+encoding: tiny_cnn
+task: {input_shape: [1, 8, 8], classes: 10}
+objectives: [{metric: params}, {metric: flops, goal: maximize}]
+search: {population: 4}
+budget: {trials: 4}
+workers: 0
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(MINE)
+    return tmp_path
+
+
+def run(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "moonas.run", "mine.yaml", *arguments]
+    return subprocess.run(command, text=True, check=False, **{"capture_output": not streams, **streams})
+
+
+def test_a_module_that_exits_does_not_end_the_program_in_silence(here: Path) -> None:
+    (here / "exits.py").write_text("import sys\nsys.exit(0)\n")
+    result = run("--set", "objectives.0.metric=exits:f", "--set", "objectives.0.goal=minimize")
+    assert result.returncode == 2
+    assert "importing 'exits' failed: SystemExit: 0" in result.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")  # noqa: PTH110
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_an_output_that_cannot_be_written_does_not_end_the_search(here: Path, stream: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        other = "stderr" if stream == "stdout" else "stdout"
+        assert run(**{stream: full, other: subprocess.DEVNULL}).returncode == 0
+    assert (here / "runs" / "mine" / "pareto.csv").exists()
+
+
+def test_a_terminal_without_the_letters_gets_others(here: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    result = run(env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert result.returncode == 0
+    assert "params ?" in result.stdout
