@@ -57,7 +57,11 @@ class FunctionCaller:
         module.eval()
         trace = cache(lambda: self.tracer(module, self.task.input_shape))
         context = EvaluationContext(candidate.architecture, self.task, self.device, candidate.seed, trace, validation)
-        return {name: function(copy.deepcopy(module), context) for name, function in self.functions.items()}
+        alone = len(self.functions) == 1
+        return {
+            name: function(module if alone else copy.deepcopy(module), context)
+            for name, function in self.functions.items()
+        }
 
 
 class FunctionEvaluator(Evaluator):
