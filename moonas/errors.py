@@ -69,6 +69,10 @@ class WorkerLostError(CandidateError):
     """The worker process of a candidate died: killed, out of memory, or crashed."""
 
 
+class WorkerStartError(MoonasError):
+    """No worker process can be started: the machine or the problem is at fault, and no candidate."""
+
+
 def choose_from(name: str, known: Iterable[str], hint: str = "", *, limit: int = 30) -> str:
     """Word what may be chosen instead of `name`: all there is, the `hint` at another way, the nearest match last."""
     names = sorted(known)

@@ -19,28 +19,49 @@ from moonas.errors import MoonasError, UnknownNameError, one_line
 _given_from_python: dict[str, Any] = {}
 
 
+class Named:
+    """A function under a name of the caller's choice."""
+
+    def __init__(self, function: Callable[..., Any], name: str):
+        self.function = function
+        self.__name__ = name
+        self.__module__ = str(getattr(function, "__module__", "__main__"))
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Call the function."""
+        return self.function(*arguments, **keywords)
+
+
 def is_dotted_path(name: str) -> bool:
     """Tell whether `name` has the form `package.module:object`."""
     module, colon, attribute = name.partition(":")
     return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *attribute.split(".")))
 
 
-def path_of(given: Callable[..., Any], name: str | None = None) -> str:
+def path_of(given: Callable[..., Any]) -> str:
     """Return a dotted path for an object handed over from Python, and remember the object under it.
 
     Args:
-        given: a function or class; it need not be importable (a notebook's, a closure, a lambda).
-        name: what to call it, if not by its own name.
+        given: a function or class; it need not be importable (a notebook's, a closure).
 
     Raises:
-        MoonasError: if it has no name of its own, as a lambda, and none is given.
+        MoonasError: if it has no name of its own, as a lambda.
     """
-    name = name or str(getattr(given, "__name__", ""))
-    if not name.isidentifier():
-        raise MoonasError(f"{given!r} has no name that a column could carry; give one: name='...'")
-    path = f"{getattr(given, '__module__', '__main__')}:{name}"
+    path = f"{getattr(given, '__module__', '__main__')}:{name_of(given)}"
     _given_from_python[path] = given
     return path
+
+
+def name_of(given: Callable[..., Any]) -> str:
+    """Return the name of an object handed over from Python.
+
+    Raises:
+        MoonasError: if it has none that can stand in a path and head a column.
+    """
+    name = str(getattr(given, "__name__", ""))
+    if not name.isidentifier():
+        raise MoonasError(f"{given!r} has no name that a column could carry; give one: name='...'")
+    return name
 
 
 def given_objects() -> dict[str, Any]:
@@ -79,7 +100,7 @@ def import_path(path: str) -> Any:
         raise MoonasError(
             f"no module named '{module_name}'; it must be installed or lie in the current folder"
         ) from error
-    except (Exception, SystemExit, KeyboardInterrupt) as error:  # whatever the user's own module raises
+    except (Exception, SystemExit) as error:  # whatever the user's own module raises
         raise MoonasError(f"importing '{module_name}' failed: {one_line(error)}") from error
     for part in attribute.split("."):
         if not hasattr(found, part) and module_name == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from moonas.errors import SpecError
-from moonas.terminal import exit_codes, say, stop_cleanly, while_read
+from moonas.terminal import EXIT_INTERRUPTED, exit_codes, say, stop_cleanly, while_read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FLAGS = {"budget.trials": "--trials", "seed": "--seed", "workers": "--workers"}
 """What has a flag of its own."""
-EXIT_DONE, EXIT_BUDGET, EXIT_INTERRUPTED = 0, 3, 130
+EXIT_DONE, EXIT_BUDGET = 0, 3
 
 
 def run(
@@ -48,6 +48,7 @@ def run(
     with exit_codes():
         overrides = parse_assignments(assignments or [])
         overrides |= {path: value for path, value in flags if value is not None}
+        stop_cleanly()
         study = _load(problem, overrides, out)
         raise typer.Exit(_search(study, retry_failed=retry_failed, quiet=quiet))
 
@@ -80,7 +81,6 @@ def _load(problem: str, overrides: dict[str, Any], out: Path | None) -> Study:
 
 def _search(study: Study, *, retry_failed: bool, quiet: bool) -> int:
     """Run a study in front of the user, and return the exit code."""
-    stop_cleanly()
     announced = quiet
 
     def announce(_: Snapshot) -> None:  # at the first one, when the folder is ours

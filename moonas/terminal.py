@@ -13,6 +13,8 @@ import typer
 
 from moonas.errors import MoonasError
 
+EXIT_INTERRUPTED = 130
+
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
@@ -23,6 +25,8 @@ def exit_codes() -> Iterator[None]:
     except MoonasError as error:
         say(f"moonas: {error}", err=True)
         raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
-from moonas.encoding.encoding import Encoding, Gene, Genotype
-from moonas.errors import one_line
+from moonas.encoding.encoding import Encoding, Genotype
+from moonas.encoding.laws import call, check_coding, naming, require
 from moonas.network.architecture import Architecture, Task, architecture_from_dict
 
 
@@ -32,67 +30,29 @@ def check_encoding(
     random = np.random.default_rng([seed, 1])  # another stream than the genotypes'
     genotypes = check_coding(encoding, samples=samples, seed=seed)
     for genotype in genotypes:
-        with _naming(genotype):
+        with naming(genotype):
             _check_description(encoding.decode(genotype))
             _check_inactive(encoding, genotype, random)
     for genotype in genotypes[:builds]:
-        with _naming(genotype):
+        with naming(genotype):
             _check_build(encoding.decode(genotype), task or Task((1, 28, 28), 10), seed)
-
-
-def check_coding(encoding: Encoding, *, samples: int = 5, seed: int = 0) -> list[Genotype]:
-    """Check what no search can do without: that genes are genes, and that decode and encode fit together.
-
-    Returns:
-        The random genotypes on which this was tried.
-
-    Raises:
-        AssertionError: naming the law and the genotype that breaks it.
-    """
-    _require(all(isinstance(gene, Gene) for gene in encoding.genes), "genes must be Gene objects")
-    names = [gene.name for gene in encoding.genes]
-    _require(len(set(names)) == len(names), f"gene names repeat: {names}")
-    _require(all(gene.choices for gene in encoding.genes), "a gene without choices")
-    random = np.random.default_rng(seed)
-    genotypes = [encoding.sample(random) for _ in range(samples)]
-    for genotype in genotypes:
-        with _naming(genotype):
-            _check_coding(encoding, genotype)
-    return genotypes
-
-
-def _check_coding(encoding: Encoding, genotype: Genotype) -> None:
-    architecture = _call("decode", encoding.decode, genotype)
-    _require(isinstance(architecture, Architecture), f"decode must give an Architecture, gives {architecture!r}")
-    again = encoding.decode(genotype)
-    _require((architecture, architecture.key) == (again, again.key), "decode differs from call to call")
-    canonical = _call("encode", encoding.encode, architecture)
-    plain = isinstance(canonical, tuple) and all(type(index) is int for index in canonical)
-    _require(plain, f"encode must give a tuple of plain whole numbers, gives {canonical!r}")
-    _call("encode gives no genotype: check", encoding.check, canonical)
-    decoded = encoding.decode(canonical)
-    _require(decoded == architecture, "decode(encode(a)) != a")
-    _require(decoded.key == architecture.key, "equal architectures have different keys")
-    _require(encoding.encode(decoded) == canonical, "the canonical genotype differs from call to call")
-    active = _call("active", encoding.active, genotype)
-    _require(len(active) == len(genotype), f"active has {len(active)} values for {len(genotype)} genes")
-
-
-def _check_inactive(encoding: Encoding, genotype: Genotype, random: np.random.Generator) -> None:
-    architecture = encoding.decode(genotype)
-    canonical = encoding.encode(architecture)
-    for varied_genes, other in _variations(encoding, genotype, random):
-        varied = _call("decode", encoding.decode, other)
-        _require(varied == architecture, f"{varied_genes} is not inactive: {other} is another network")
-        _require(encoding.encode(varied) == canonical, f"the canonical genotype of {other} is another")
 
 
 def _check_description(architecture: Architecture) -> None:
     hash(architecture)
     text = json.dumps(architecture.to_dict())
     read = architecture_from_dict(json.loads(text))
-    _require(read == architecture, f"to_dict through JSON does not give the architecture back: {text}")
-    _require(read.key == architecture.key, f"to_dict through JSON gives another key: {text}")
+    require(read == architecture, f"to_dict through JSON does not give the architecture back: {text}")
+    require(read.key == architecture.key, f"to_dict through JSON gives another key: {text}")
+
+
+def _check_inactive(encoding: Encoding, genotype: Genotype, random: np.random.Generator) -> None:
+    architecture = encoding.decode(genotype)
+    canonical = encoding.encode(architecture)
+    for varied_genes, other in _variations(encoding, genotype, random):
+        varied = call("decode", encoding.decode, other)
+        require(varied == architecture, f"{varied_genes} is not inactive: {other} is another network")
+        require(encoding.encode(varied) == canonical, f"the canonical genotype of {other} is another")
 
 
 def _variations(encoding: Encoding, genotype: Genotype, random: np.random.Generator) -> Iterator[tuple[str, Genotype]]:
@@ -114,35 +74,11 @@ def _check_build(architecture: Architecture, task: Task, seed: int) -> None:
         module = architecture.build(task)
         logits = module(torch.randn(4, *task.input_shape))
     expected = (4, task.classes)
-    _require(tuple(logits.shape) == expected, f"the network gives {tuple(logits.shape)}, not {expected}")
-    _require(logits.requires_grad, "the network's output has no gradient")
+    require(tuple(logits.shape) == expected, f"the network gives {tuple(logits.shape)}, not {expected}")
+    require(logits.requires_grad, "the network's output has no gradient")
     logits.square().mean().backward()
     gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
     missing = [name for name, gradient in gradients.items() if gradient is None]
-    _require(not missing, f"parameters without a gradient: {', '.join(missing)}")
+    require(not missing, f"parameters without a gradient: {', '.join(missing)}")
     broken = [name for name, gradient in gradients.items() if gradient is not None and not gradient.isfinite().all()]
-    _require(not broken, f"gradients are not finite: {', '.join(broken)}")
-
-
-def _call(what: str, function: Callable[..., Any], argument: Any) -> Any:
-    try:
-        return function(argument)
-    except Exception as error:
-        raise AssertionError(f"{what} raises {one_line(error)}") from error
-
-
-def _require(condition: bool, law: str) -> None:
-    """Like `assert`, but also under `python -O`."""
-    if not condition:
-        raise AssertionError(law)
-
-
-@contextmanager
-def _naming(genotype: Genotype) -> Iterator[None]:
-    """Turn whatever goes wrong into an AssertionError that names the genotype."""
-    try:
-        yield
-    except AssertionError as error:
-        raise AssertionError(f"{error}, for genotype {genotype}") from error
-    except Exception as error:
-        raise AssertionError(f"{one_line(error)}, for genotype {genotype}") from error
+    require(not broken, f"gradients are not finite: {', '.join(broken)}")

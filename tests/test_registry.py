@@ -13,7 +13,17 @@ import pytest
 
 from moonas import registry
 from moonas.errors import MoonasError, UnknownNameError
-from moonas.registry import DATA_SETS, ENCODINGS, FAMILIES, STRATEGIES, Registry, import_path, is_dotted_path, path_of
+from moonas.registry import (
+    DATA_SETS,
+    ENCODINGS,
+    FAMILIES,
+    STRATEGIES,
+    Named,
+    Registry,
+    import_path,
+    is_dotted_path,
+    path_of,
+)
 
 ROOTS = Registry("root", {"square": "math:sqrt", "cube": "math:cbrt"}, "tests.roots")
 
@@ -149,7 +159,7 @@ def test_an_object_handed_over_is_found_again_by_its_path() -> None:
 
 
 def test_an_object_handed_over_may_be_given_a_name() -> None:
-    path = path_of(lambda: None, "answer")
+    path = path_of(Named(lambda: None, "answer"))
     assert path.endswith(":answer")
     assert import_path(path)() is None
 
@@ -157,7 +167,7 @@ def test_an_object_handed_over_may_be_given_a_name() -> None:
 @pytest.mark.parametrize("name", [None, "two words", "1st", "a.b", "a:b"])
 def test_a_lambda_needs_a_name_that_is_one(name: str | None) -> None:
     with pytest.raises(MoonasError, match=r"name='\.\.\.'"):
-        path_of(lambda: None, name)
+        path_of((lambda: None) if name is None else Named(lambda: None, name))
 
 
 def test_an_object_defined_anew_goes_by_the_same_path() -> None:

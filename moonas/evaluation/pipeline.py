@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, Future, as_completed
 from dataclasses import dataclass, field
 
 from moonas.encoding.encoding import Genotype
-from moonas.errors import CandidateError, one_line
+from moonas.errors import CandidateError, WorkerStartError, one_line
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome
 from moonas.problem.objective import Constraint, plain
 from moonas.problem.trial import Trial
+
+_LARGEST_BATCH = 32
+"""Candidates that an evaluator gets together: all of them are in memory at once."""
 
 
 @dataclass
@@ -67,12 +70,19 @@ class Pipeline:
         self.evaluators = tuple(sorted(evaluators, key=lambda evaluator: evaluator.gated))
         self.constraints = tuple(constraints)
 
-    def run(self, executor: Executor, asked: Sequence[tuple[int, Genotype, Candidate]]) -> Iterator[Trial]:
+    def run(
+        self,
+        executor: Executor,
+        asked: Sequence[tuple[int, Genotype, Candidate]],
+        *,
+        pulse: Callable[[], None] = lambda: None,
+    ) -> Iterator[Trial]:
         """Evaluate candidates, and yield their trials as they end, in no particular order.
 
         Args:
             executor: where the work is done.
             asked: number, genotype and candidate of each trial.
+            pulse: called whenever an evaluator has answered; what it raises ends the evaluation.
         """
         waiting = [_Pending(*entry) for entry in asked]
         for stage, evaluator in enumerate(self.evaluators):
@@ -81,6 +91,7 @@ class Pipeline:
             if evaluator.gated:
                 waiting.sort(key=_work, reverse=True)
             for pending in self._ask(executor, stage, waiting):
+                pulse()
                 if stage == len(self.evaluators) - 1:
                     yield pending.trial(self.constraints)
 
@@ -95,7 +106,8 @@ class Pipeline:
         fails in company is asked again alone, for the company may have taken all memory.
         """
         together = self.evaluators[stage].together
-        chunks = [list(batch)] if together and batch else [[pending] for pending in batch]
+        size = _LARGEST_BATCH if together else 1
+        chunks = [list(batch[start : start + size]) for start in range(0, len(batch), size)]
         while chunks:
             # What wants the machine for itself goes one at a time, also when a batch was taken apart.
             count = 1 if together else len(chunks)
@@ -128,6 +140,8 @@ def _answer(future: Future[tuple[list[Outcome], float]], count: int) -> tuple[li
         outcomes, seconds = future.result()
         if len(outcomes) != count:
             raise CandidateError(f"the evaluator gave {len(outcomes)} outcomes for {count} candidates")
+    except (WorkerStartError, CancelledError):  # no candidate's fault
+        raise
     except (Exception, SystemExit) as error:  # the trial border: whatever broke the chunk
         return (None if count > 1 else [Failure(one_line(error))]), getattr(error, "seconds", 0.0)
     return outcomes, seconds

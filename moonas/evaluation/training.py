@@ -52,7 +52,7 @@ class TrainingEvaluator(Evaluator):
         return {name: fmean(checked(name, result[name]) for result in results) for name in self.metrics}
 
     def _train_once(self, candidate: Candidate, seed: int) -> dict[str, float]:
-        module = self._trainer.fit(candidate.architecture, seed=seed)
+        module = seeded(seed, lambda: self._trainer.fit(candidate.architecture, seed=seed))
         accuracy = self._trainer.accuracy(module)  # before functions that may prune or quantise the module
         if not self._call.functions:
             return {"accuracy": accuracy}

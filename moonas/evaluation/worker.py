@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,24 +25,17 @@ def remove(study: str) -> None:
 
 
 def start_worker(study: str, evaluators: Sequence[Evaluator], memory_gb: float | None) -> None:
-    """Make a fresh process a worker: one thread, a memory limit, no life of its own after its parent's death."""
+    """Make a fresh process a worker: one thread, a memory limit."""
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by who started us
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  # for as long as the process lives
-    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
     torch.set_num_threads(1)
     install(study, evaluators)
     if memory_gb is not None:
         _limit_memory(memory_gb)
-
-
-def _die_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def _limit_memory(gigabytes: float) -> None:

@@ -55,11 +55,14 @@ class Architecture(ABC):
         Fields that have their default stay out of the digest: a family may get a new field, whose default means what
         was before, and all keys stay. Hence a default, once given, must never change.
         """
-        text = json.dumps({"family": self.family, **_distinctive(self)}, sort_keys=True, separators=(",", ":"))
+        text = json.dumps([self.family, _distinctive(self)], sort_keys=True, separators=(",", ":"))
         return f"{re.sub(r'[^A-Za-z0-9]+', '_', self.family)}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The description as JSON-ready values; `architecture_from_dict` reads it back."""
+        """The description as JSON-ready values; `architecture_from_dict` reads it back.
+
+        Families whose parts are of several types override this and `from_dict`, and say which is which.
+        """
         return {"family": self.family, **asdict(self)}
 
     @classmethod
@@ -69,13 +72,15 @@ class Architecture(ABC):
 
 
 def _distinctive(value: Any) -> Any:
-    """A description as JSON-ready values, less the fields that have their defaults, at any depth."""
+    """A description as JSON-ready values, less the fields that have their defaults, at any depth.
+
+    Parts carry the name of their class: two kinds of parts may have the same fields.
+    """
     if is_dataclass(value):
-        return {
-            field.name: _distinctive(getattr(value, field.name))
-            for field in fields(value)
-            if getattr(value, field.name) != _default(field)
-        }
+        own = {field.name: getattr(value, field.name) for field in fields(value)}
+        defaults = {field.name: _default(field) for field in fields(value)}
+        telling = {name: _distinctive(each) for name, each in own.items() if each != defaults[name]}
+        return telling if isinstance(value, Architecture) else [type(value).__name__, telling]
     if isinstance(value, Mapping):
         return {key: _distinctive(below) for key, below in value.items()}
     if isinstance(value, list | tuple):

@@ -16,6 +16,8 @@ from moonas.spec.syntax import explain
 from moonas.spec.wording import cut, on_one_line
 
 Location = tuple[str | int, ...]
+HEADER = "# Written by moonas: the problem of this run, in full."
+"""The first line of a problem that has all files it names read in."""
 
 
 def dotted(location: Location) -> str:
@@ -32,12 +34,14 @@ class Document:
         tree: the values, as nested dicts and lists.
         places: location of a field -> where it was written, as messages say it ("line 7").
         laid_over: locations whose values came from outside of the file.
+        is_resolved: whether moonas wrote it, with the files that it names read in.
     """
 
     source: str
     tree: dict[str, Any]
     places: dict[Location, str] = field(default_factory=dict)
     laid_over: set[Location] = field(default_factory=set)
+    is_resolved: bool = False
 
     def mistake(self, location: Location, what: str) -> str:
         """Word one mistake: file, line, field: what."""
@@ -80,7 +84,7 @@ def read_document(path: Path) -> Document:
 
 def parse_document(text: str, source: str) -> Document:
     """Parse YAML text; see `read_document`."""
-    document = Document(source, {})
+    document = Document(source, {}, is_resolved=text.startswith(HEADER))
     tree = _Reader(document).read(text)
     if not isinstance(tree, dict):
         found = "nothing" if tree is None else "a list" if isinstance(tree, list) else "a single value"

@@ -12,9 +12,9 @@ import yaml
 
 from moonas import content
 from moonas.errors import SpecError, UnknownNameError
-from moonas.registry import is_dotted_path, path_of
+from moonas.registry import Named, is_dotted_path, name_of
 from moonas.spec.device import load_device_tree
-from moonas.spec.document import Document, read_document
+from moonas.spec.document import HEADER, Document, read_document
 from moonas.spec.encoding import EncodingSpec, FactorySpec, load_encoding
 from moonas.spec.metric import Cost, Goal
 from moonas.spec.overrides import apply_overrides
@@ -24,8 +24,6 @@ from moonas.spec.validation import named, validate
 from moonas.spec.wording import wrong_type
 
 Loaded = TypeVar("Loaded")
-
-HEADER = "# Written by moonas: the problem of this run, in full."
 
 
 def load_problem(
@@ -47,9 +45,10 @@ def load_problem(
         SpecError: if something in it is wrong; one line for each mistake.
         UnknownNameError: if there is no such problem.
     """
-    document = _problem_document(problem)
+    functions: dict[str, Any] = {}
+    document = _problem_document(problem, functions)
     places = {path: labels.get(path, f"{label} {path}") for path in overrides or {}}
-    given = {path: plain(value, places[path]) for path, value in (overrides or {}).items()}
+    given = {path: plain(value, places[path], functions) for path, value in (overrides or {}).items()}
     apply_overrides(document, given, places)
     _resolve_path(document)
     tree, wrong = dict(document.tree), []
@@ -91,8 +90,10 @@ def objective(
         reference: the worst value that counts in the hypervolume.
         cost: "cheap" ones are measured before any training; "dear" ones after, on the trained module.
     """
+    named_function = function if name is None else Named(function, name)
+    name_of(named_function)  # there is one, or it is asked for here
     entry = {
-        "metric": path_of(function, name),
+        "metric": named_function,
         "goal": goal,
         "cost": cost,
         "at_most": at_most,
@@ -102,9 +103,9 @@ def objective(
     return {key: value for key, value in entry.items() if value is not None}
 
 
-def _problem_document(problem: str | Path | Mapping[str, Any]) -> Document:
+def _problem_document(problem: str | Path | Mapping[str, Any], functions: dict[str, Any]) -> Document:
     if isinstance(problem, Mapping):
-        document = Document("<python>", plain(problem, "<python>"))
+        document = Document("<python>", plain(problem, "<python>", functions))
         document.tree.setdefault("name", "search")
         return document
     path = content.find("problems", str(problem))
@@ -154,7 +155,7 @@ def _resolve_encoding(document: Document) -> EncodingSpec | FactorySpec:
 
 def _resolve_device(document: Document) -> dict[str, Any]:
     found = _named_part(document, "device", "a device profile")
-    if "kind" in found:  # a resolved problem: the profile has been read in already
+    if document.is_resolved:  # the profile has been read in already
         return found
     profile = _load_named(document, "device", found.get("name", "here"), load_device_tree)
     return {**profile, **found, "name": profile["name"]}

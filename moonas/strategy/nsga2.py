@@ -16,6 +16,8 @@ from moonas.problem.objective import minimised, total_violation
 from moonas.problem.trial import Trial
 from moonas.strategy.strategy import Strategy
 
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
 
 @dataclass(frozen=True)
 class _Member:
@@ -35,8 +37,8 @@ class NSGA2(Strategy):
     """NSGA-II (Deb et al., 2002, doi:10.1109/4235.996017), ranks and crowding by pymoo.
 
     Parents by binary tournament; uniform crossover; a mutation steps to a neighbour on ordered genes and draws anew on
-    unordered ones, and touches active genes only. Offspring are canonical and new. Constraint violation comes before
-    rank; failed trials never enter the population.
+    unordered ones, and touches active genes only; genes that become active are drawn. Offspring are canonical and new.
+    Constraint violation comes before rank; failed trials never enter the population.
     """
 
     def __init__(self, *, crossover: float = 0.9, mutation: float | None = None, **settings: Any):
@@ -107,10 +109,26 @@ class NSGA2(Strategy):
 
     def _breed(self) -> Genotype:
         first, second = self._parent(), self._parent()
+        meant = self._active(first)
         if self.random.random() < self.crossover:
-            mask = self.random.random(len(first)) < 0.5
-            first = tuple(a if take else b for a, b, take in zip(first, second, mask, strict=True))
-        return self._mutate(first)
+            first, meant = self._cross(first, second)
+        child = self._mutate(first)
+        return self._awaken(child, self._active(child) & ~meant)
+
+    def _cross(self, first: Genotype, second: Genotype) -> tuple[Genotype, Mask]:
+        """Take each gene from either parent, but from one in which it means something, if there is one."""
+        a, b = self._active(first), self._active(second)
+        take = (self.random.random(len(first)) < 0.5) & a | ~b
+        child = tuple(x if mine else y for x, y, mine in zip(first, second, take, strict=True))
+        return child, a | b
+
+    def _awaken(self, genotype: Genotype, woken: Mask) -> Genotype:
+        """Draw genes that have come to mean something; until now they were all at their first choice."""
+        drawn = self.encoding.sample(self.random) if woken.any() else genotype
+        return tuple(new if wakes else old for new, old, wakes in zip(drawn, genotype, woken, strict=True))
+
+    def _active(self, genotype: Genotype) -> Mask:
+        return np.array(self.encoding.active(genotype), dtype=bool)
 
     def _parent(self) -> Genotype:
         rivals = self.random.integers(len(self._members), size=2)
@@ -118,7 +136,7 @@ class NSGA2(Strategy):
         return best.trial.genotype
 
     def _mutate(self, genotype: Genotype) -> Genotype:
-        free = np.flatnonzero(np.array(self.encoding.active(genotype), dtype=bool) & (self.encoding.sizes > 1))
+        free = np.flatnonzero(self._active(genotype) & (self.encoding.sizes > 1))
         if not len(free):
             return genotype
         rate = self.mutation if self.mutation is not None else 1 / len(free)

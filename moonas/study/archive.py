@@ -14,9 +14,7 @@ import pandas as pd
 
 from moonas.encoding.encoding import Encoding, Genotype
 from moonas.errors import EncodingError, RunFolderError, one_line
-from moonas.problem.objective import Objective
 from moonas.problem.trial import Trial
-from moonas.report.front import pareto_front
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS trials (
@@ -29,6 +27,7 @@ _APPLICATION = int.from_bytes(b"moon")
 """Marks files of ours; kept in them as SQLite's application_id."""
 _FORMAT = 1
 """Raised when what the tables mean changes; kept in the file as SQLite's user_version."""
+_ELAPSED = "elapsed"
 _FIELDS = "number, key, state, genotype, architecture, metrics, seconds, error"
 
 
@@ -137,27 +136,26 @@ class Archive:
         self._check_genes()
 
     def forget_failures(self) -> None:
-        """Drop the failed trials, so that they will be tried again."""
+        """Drop the failed trials, so that they will be tried again; the time that they took counts on."""
+        self.note_elapsed(self.elapsed)
         with _plain_words(self.path):
             self._connection.execute("DELETE FROM trials WHERE state = 'failed'")
 
     @property
     def elapsed(self) -> float:
-        """Seconds of searching until the last trial, all runs in this folder added up."""
+        """Seconds of searching, all runs in this folder added up, as far as `note_elapsed` or a trial tells."""
         with _plain_words(self.path):
             latest: float | None = self._connection.execute("SELECT max(elapsed) FROM trials").fetchone()[0]
-        return latest or 0.0
+        return max(latest or 0.0, float(self.fact(_ELAPSED) or 0.0))
+
+    def note_elapsed(self, seconds: float) -> None:
+        """Write down the seconds of searching until now, which the last trial may not tell."""
+        self.note(_ELAPSED, seconds)
 
     def numbers(self) -> set[int]:
         """The numbers that are taken."""
         with _plain_words(self.path):
             return {row[0] for row in self._connection.execute("SELECT number FROM trials")}
-
-    def front(self, objectives: Sequence[Objective]) -> list[Trial]:
-        """The complete trials that no other dominates, the best of the first objective first."""
-        frame = self.to_frame([objective.metric for objective in objectives])
-        trials = (self.get(key) for key in pareto_front(frame, objectives)["key"])
-        return [trial for trial in trials if trial is not None]
 
     def to_frame(self, metrics: Sequence[str]) -> pd.DataFrame:
         """One row a trial: key, number, state, the metrics, seconds, error, then a column a gene.
@@ -167,7 +165,7 @@ class Archive:
         """
         genes = self._encoding.genes
         rows = []
-        with _plain_words(self.path):
+        with _undamaged(self.path):
             for number, key, state, genotype, _, measured, seconds, error in self._rows("ORDER BY number"):
                 values = json.loads(measured)
                 chosen = (gene.choices[i] for gene, i in zip(genes, json.loads(genotype), strict=True))
@@ -181,6 +179,7 @@ class Archive:
         """A fact about the run, or None."""
         with _plain_words(self.path):
             row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        with _undamaged(self.path):
             return None if row is None else json.loads(row[0])
 
     def note(self, name: str, value: Any) -> None:
@@ -209,12 +208,18 @@ class Archive:
             return self._connection.execute(f"SELECT {_FIELDS} FROM trials {clause}", arguments).fetchall()
 
     def _trial(self, row: tuple[Any, ...]) -> Trial:
-        number, _, state, genotype, _, metrics, seconds, error = row
-        with _plain_words(self.path):
+        number, key, state, genotype, _, metrics, seconds, error = row
+        with _undamaged(self.path):
             genes: Genotype = tuple(json.loads(genotype))
             self._encoding.check(genes)
-            architecture = self._encoding.decode(genes)
-            return Trial(number, genes, architecture, state, dict(json.loads(metrics)), seconds, error)
+            measured = dict(json.loads(metrics))
+        architecture = self._encoding.decode(genes)
+        if architecture.key != key:
+            raise RunFolderError(
+                f"{self.path} was written when genotype {genes} meant {key}, and now it means {architecture.key}: "
+                "the encoding has changed; give another folder"
+            )
+        return Trial(number, genes, architecture, state, measured, seconds, error)
 
 
 def is_archive(path: Path) -> bool:
@@ -242,11 +247,18 @@ def _connect_for_reading(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def _plain_words(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises, and what a file changed by others holds, into one sentence about the run folder."""
+    """Turn what SQLite raises into one sentence about the run folder."""
     try:
         yield
     except sqlite3.Error as error:
         raise RunFolderError(f"{path} cannot be used: {error}; what was told before is kept") from error
+
+
+@contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """Turn what comes of rows that others have changed into one sentence about the run folder."""
+    try:
+        yield
     except (ValueError, LookupError, TypeError, AttributeError, EncodingError) as error:
         raise RunFolderError(
             f"{path} is damaged: {one_line(error)}; put a copy back, or give another folder"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moonas.encoding.encoding import Encoding, Gene
+from moonas.encoding.laws import check_coding
 from moonas.errors import SpecError, choose_from, one_line
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Evaluator
@@ -30,7 +31,6 @@ from moonas.spec.objective import MetricUse, ObjectiveSpec
 from moonas.spec.problem import ProblemSpec
 from moonas.strategy.strategy import Strategy
 from moonas.study.executor import InProcessExecutor, ProcessExecutor
-from moonas.testing import check_coding
 
 if TYPE_CHECKING:
     from moonas.training.split import SearchData

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from moonas.errors import MoonasError, TimeLimitError, WorkerLostError, one_line
+from moonas.errors import TimeLimitError, WorkerLostError, WorkerStartError, one_line
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Evaluator
 from moonas.study.handover import read_handover, write_handover
@@ -116,8 +119,8 @@ class ProcessExecutor(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End all workers at once, whatever they are doing."""
         self._closing = True
-        for slot in self._slots:
-            slot.close()
+        with ThreadPoolExecutor(len(self._slots)) as closing:
+            list(closing.map(_Slot.close, self._slots))
         self._threads.shutdown(wait=wait, cancel_futures=True)
 
 
@@ -140,46 +143,48 @@ class _Slot:
         Raises:
             TimeLimitError: if it took longer than `seconds`.
             WorkerLostError: if the worker died.
+            WorkerStartError: if there is no starting a worker.
         """
-        future: Any = None
         try:
             if self._pool is None:
                 self._start_worker()
             if self._closed:  # while the worker was starting
                 self.kill()
                 raise CancelledError
-            future = self._pool.submit(fn, *args, **kwargs)
-            return _patient_result(future, seconds)
-        except TimeoutError:
-            if future is not None and future.done():
-                raise  # the call's own
+            return _patient_result(self._pool.submit(fn, *args, **kwargs), seconds)
+        except TimeLimitError:
             self.kill()
-            late = TimeLimitError(f"took longer than its time limit of {seconds:g} s")
-            late.seconds = seconds
-            raise late from None
+            raise
         except BrokenExecutor as error:
             self.kill()
             raise WorkerLostError(f"its worker process died {_how(error)}") from error
 
     def _start_worker(self) -> None:
-        """Start the worker process, so that this does not count as a candidate's time.
+        """Start the worker process, so that this does not count as a candidate's time; twice, if need be.
 
         Raises:
-            MoonasError: if what it begins with fails.
+            WorkerStartError: if it cannot be started, or what it begins with fails.
         """
+        try:
+            self._try_start()
+        except Exception:
+            self.kill()
+            if self._closed:
+                raise CancelledError from None
+            try:
+                self._try_start()
+            except Exception as error:
+                self.kill()
+                raise WorkerStartError(f"a worker process could not start: {one_line(error)}") from error
+
+    def _try_start(self) -> None:
         # loky, unlike multiprocessing, needs no `if __name__ == "__main__"` in scripts and carries notebook functions.
         from loky.process_executor import ProcessPoolExecutor
 
         with _interrupts_blocked():
-            self._pool = ProcessPoolExecutor(1, env=_ENVIRONMENT)
+            self._pool = ProcessPoolExecutor(1, initializer=_watch_parent, initargs=(os.getpid(),), env=_ENVIRONMENT)
             started = self._pool.submit(_begin, self._handover)
-        try:
-            _patient_result(started, _START_SECONDS)
-        except BrokenExecutor:
-            raise
-        except Exception as error:
-            self.kill()
-            raise MoonasError(f"a worker process could not start: {one_line(error)}") from error
+        _patient_result(started, _START_SECONDS)
 
     def close(self) -> None:
         """End the worker process, for good."""
@@ -209,6 +214,17 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _watch_parent(parent: int) -> None:
+    """Let this process end soon after its parent, whatever it is doing then."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _begin(handover: Path) -> None:
     """Begin the life of a worker with what was handed over."""
     start, arguments = read_handover(handover)
@@ -216,20 +232,24 @@ def _begin(handover: Path) -> None:
 
 
 def _patient_result(future: Any, seconds: float) -> Any:
-    """The result of a future; TimeoutError when it took longer.
+    """The result of a future.
 
     Waits in slices, none of which counts for more than its length: time in which this process was stopped, or the
     machine asleep, is not the call's.
+
+    Raises:
+        TimeLimitError: if it took longer than `seconds`.
     """
     waited = 0.0
-    while True:
+    while waited < seconds and not future.done():
         part = min(_SLICE, seconds - waited)
-        try:
-            return future.result(timeout=part)
-        except TimeoutError:
-            waited += part
-            if future.done() or waited >= seconds:
-                raise
+        wait([future], timeout=part)
+        waited += part
+    if future.done():
+        return future.result()
+    late = TimeLimitError(f"took longer than its time limit of {seconds:g} s")
+    late.seconds = seconds
+    raise late
 
 
 def _how(error: BrokenExecutor) -> str:

@@ -11,15 +11,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import filelock
 
 from moonas.errors import MoonasError, RunFolderError
+from moonas.spec.document import HEADER
 from moonas.spec.encoding import EncodingSpec
-from moonas.spec.load import HEADER, load_problem, to_yaml
+from moonas.spec.load import load_problem, to_yaml
 from moonas.spec.problem import ProblemSpec
 from moonas.study.archive import is_archive
 from moonas.study.handover import HANDED_OVER
@@ -235,8 +236,16 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
-        "packages": {name: version(name) for name in _PACKAGES},
+        "packages": {name: _version(name) for name in _PACKAGES},
     }
+
+
+def _version(package: str) -> str | None:
+    """The version of a package; None if it goes by another name here, as builds for GPUs do."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

@@ -51,7 +51,7 @@ class SearchLoop:
         self._budget = assemble.assemble_budget(spec)
         self._score = _Score(objectives, min(self._population, self._budget.trials))
         self._told: set[str] = set()
-        self._failed = 0
+        self._errors: Counter[str] = Counter()  # of the failed ones
         self._started = time.monotonic()
 
     def run(self) -> Outcome:
@@ -60,7 +60,7 @@ class SearchLoop:
         Raises:
             SearchFailedError: if no candidate of the first generation could be evaluated.
         """
-        first, barren = True, 0
+        barren = 0
         self._report()
         try:
             while len(self._told) < self._budget.trials and barren < _BARREN_ASKS:
@@ -69,11 +69,9 @@ class SearchLoop:
                 if not genotypes:
                     return "exhausted"
                 told_before = len(self._told)
-                trials = self._session.evaluate(genotypes, told=self._tell)
+                trials = self._session.evaluate(genotypes, told=self._tell, pulse=self._check_time)
                 barren = 0 if len(self._told) > told_before else barren + 1
-                if first:
-                    self._refuse_failed_start(trials)
-                    first = False
+                self._refuse_failed_start()
                 with self._strategys_border("tell"):
                     self._strategy.tell(trials)
         except _OutOfTimeError:
@@ -106,18 +104,20 @@ class SearchLoop:
         if trial.key in self._told:
             return
         self._told.add(trial.key)
-        self._failed += trial.state == "failed"
+        if trial.state == "failed":
+            self._errors[trial.error] += 1
         self._score.add(trial)
         self._report()
         self._check_time()
 
-    def _refuse_failed_start(self, trials: Sequence[Trial]) -> None:
+    def _refuse_failed_start(self) -> None:
         """Stop if nothing of the first generation could be evaluated, and leave word for the next run."""
-        if all(trial.state == "failed" for trial in trials):
+        failed, told = self._errors.total(), len(self._told)
+        if failed == told >= min(self._population, self._budget.trials):
             self._session.archive.note(FAILED_START, True)
-            reason, count = Counter(trial.error for trial in trials).most_common(1)[0]
+            reason, count = self._errors.most_common(1)[0]
             raise SearchFailedError(
-                f"all {len(trials)} candidates of the first generation failed, so the problem is at fault, not they; "
+                f"all {failed} candidates of the first generation failed, so the problem is at fault, not they; "
                 f"{count} of them: {reason}. Mend it and run again: that starts afresh"
             )
 
@@ -140,7 +140,7 @@ class SearchLoop:
         return Snapshot(
             trials=done,
             total=total,
-            failed=self._failed,
+            failed=self._errors.total(),
             best_metric=self._score.objectives[0].metric,
             best=self._score.best,
             hypervolume=self._score.hypervolume,

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,12 +97,19 @@ class Session:
         self._walked: set[str] = set()
         self.evaluated = 0
 
-    def evaluate(self, genotypes: Sequence[Genotype], *, told: Callable[[Trial], None] = lambda _: None) -> list[Trial]:
+    def evaluate(
+        self,
+        genotypes: Sequence[Genotype],
+        *,
+        told: Callable[[Trial], None] = lambda _: None,
+        pulse: Callable[[], None] = lambda: None,
+    ) -> list[Trial]:
         """Answer each genotype with its trial: from the archive if its architecture is known, else by evaluating it.
 
         Args:
             genotypes: any, repeats included.
             told: called with each trial as it is there, in no particular order.
+            pulse: called whenever a part of an evaluation is done.
         """
         architectures = [self.encoding.decode(genotype) for genotype in genotypes]
         trials: dict[str, Trial] = {}
@@ -116,10 +124,10 @@ class Session:
                 asked.append((number, self.encoding.encode(architecture), self._candidate(architecture)))
         self._since = time.monotonic()
         try:
-            for trial in self._pipeline.run(self._executor, asked) if asked else ():
+            for trial in self._pipeline.run(self._executor, asked, pulse=pulse) if asked else ():
+                trials[trial.key] = trial  # first, so that an interruption cannot free a number that is on disk
                 self.archive.append(trial, elapsed=self.elapsed)
                 self.evaluated += 1
-                trials[trial.key] = trial
                 told(trial)
         finally:
             self._spent, self._since = self.elapsed, 0.0
@@ -131,12 +139,15 @@ class Session:
 
     def close(self) -> None:
         """End the workers, close the archive, let the folder go."""
-        if "_executor" in vars(self):
-            self._executor.shutdown(wait=True, cancel_futures=True)
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
-        self.archive.close()
-        self._folder.release()
+        with ExitStack() as stack:  # all of it, also if a part fails or is interrupted
+            stack.callback(self._folder.release)
+            stack.callback(self.archive.close)
+            if self._folder.has_archive and self._spent > self.archive.elapsed:
+                stack.callback(self.archive.note_elapsed, self._spent)
+            if self._scratch is not None:
+                stack.callback(shutil.rmtree, self._scratch, ignore_errors=True)
+            if "_executor" in vars(self):
+                stack.callback(self._executor.shutdown, wait=True, cancel_futures=True)
 
     def _next_number(self, key: str, known: Trial | None) -> int:
         """The place of an architecture on the path of the search.

@@ -163,7 +163,7 @@ class Study:
                 session.close()
 
     def __repr__(self) -> str:
-        return f"<Study {self.spec.name} in {self.out}: {len(self.trials)} trials, {len(self.front)} on the front>"
+        return f"<Study {self.spec.name} in {self.out}>"
 
     def __enter__(self) -> Study:
         return self

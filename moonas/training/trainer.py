@@ -184,7 +184,9 @@ def recalibrate(module: nn.Module, images: torch.Tensor) -> None:
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # plain averages over the batches
-    module.train()
+    module.eval()  # without dropout, as the statistics will be used
+    for norm in norms:
+        norm.train()
     with torch.no_grad():
         for batch in torch.chunk(images, math.ceil(len(images) / _EVALUATION_BATCH)):  # of like size
             module(batch)

@@ -30,13 +30,13 @@ NETWORK = StagedCNN(
 
 # The canonical text of NETWORK, written by hand: sorted keys, no blanks, no fields that have their defaults.
 TEXT = (
-    '{"family":"staged_cnn","head_width":64,"stages":['
-    '{"block":"residual","depth":2,"kernel":5,"stride":2,"width":24},'
-    '{"block":"inverted_residual","depth":1,"expansion":4,"kernel":3,"stride":2,"width":32}],'
-    '"stem":{"width":16}}'
+    '["staged_cnn",{"head_width":64,"stages":['
+    '["Stage",{"block":"residual","depth":2,"kernel":5,"stride":2,"width":24}],'
+    '["Stage",{"block":"inverted_residual","depth":1,"expansion":4,"kernel":3,"stride":2,"width":32}]],'
+    '"stem":["Stem",{"width":16}]}]'
 )
 # `printf %s "$TEXT" | sha256sum`, first 12 digits. Archives hold such keys: a change of it orphans every run folder.
-KEY = "staged_cnn-8a83da4429bf"
+KEY = "staged_cnn-55e920672382"
 
 
 def test_the_key_is_the_family_and_a_sha256_digest_of_the_content() -> None:
@@ -80,10 +80,31 @@ def test_a_family_may_get_a_field_and_its_keys_stay() -> None:
         dropout: float = 0.0
         extras: tuple[int, ...] = field(default_factory=tuple)
 
+    GrownPart.__name__ = "Part"
     key = Before((Part(3), Part(4, "round"))).key
     assert After((GrownPart(3), GrownPart(4, "round"))).key == key
     assert After((GrownPart(3, activation="silu"), GrownPart(4, "round"))).key != key
     assert After((GrownPart(3), GrownPart(4, "round")), dropout=0.5).key != key
+
+
+def test_parts_of_different_classes_are_different_though_their_fields_agree() -> None:
+    @dataclass(frozen=True)
+    class Convolution:
+        kernel: int
+
+    @dataclass(frozen=True)
+    class Pooling:
+        kernel: int
+
+    @dataclass(frozen=True)
+    class Cell(Architecture):
+        operations: tuple[Convolution | Pooling, ...]
+        family: ClassVar[str] = "lab.nets:Cell"
+
+        def build(self, task: Task) -> nn.Module:
+            raise NotImplementedError
+
+    assert Cell((Convolution(3),)).key != Cell((Pooling(3),)).key
 
 
 def test_a_key_can_name_a_file_and_starts_with_letters() -> None:

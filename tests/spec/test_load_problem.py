@@ -226,6 +226,41 @@ def test_a_closure_is_found_again_though_nothing_could_import_it() -> None:
     assert import_path(use.metric) is hidden
 
 
+def test_closures_of_one_name_stay_apart() -> None:
+    """Each problem calls the function that was put in it, also when another of its name was made later."""
+
+    def made(value: float) -> Any:
+        def joules(module: Any, context: Any) -> float:
+            return value
+
+        return joules
+
+    entries = [objective(made(value), goal="minimize") for value in (1.0, 2.0)]
+    for entry, value in zip(entries, (1.0, 2.0), strict=True):
+        path = load_problem(CONTENT | {"objectives": [entry]}).objectives[0].metric
+        assert import_path(path)(None, None) == value
+
+
+def test_two_functions_of_one_name_in_a_problem_are_refused() -> None:
+    def made(value: float) -> Any:
+        def joules(module: Any, context: Any) -> float:
+            return value
+
+        return joules
+
+    one, other = made(1.0), made(2.0)
+    entries = {"objectives": [objective(one, goal="minimize")], "constraints": [objective(other, at_most=1)]}
+    with pytest.raises(SpecError, match=r"another function is called .*:joules already; tell them apart"):
+        load_problem(CONTENT | entries)
+    again = {"objectives": [objective(one, goal="minimize")], "constraints": [objective(one, at_most=1)]}
+    assert load_problem(CONTENT | again).constraints[0].column == "joules"
+
+
+def test_a_device_that_is_named_is_read_whatever_stands_beside_the_name() -> None:
+    with pytest.raises(SpecError, match="unknown device profile 'nosuch'"):
+        load_problem(CONTENT | {"device": {"name": "nosuch", "kind": "measured"}})
+
+
 def test_a_lambda_needs_a_name() -> None:
     with pytest.raises(MoonasError, match="has no name"):
         objective(lambda module, context: 1.0, goal="minimize")

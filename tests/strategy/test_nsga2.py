@@ -212,7 +212,7 @@ def test_by_default_about_one_gene_of_a_child_mutates() -> None:
 
 
 def test_only_active_genes_mutate() -> None:
-    """A stage that comes back has its first choices: what it did not have, nobody has selected."""
+    """What a mutation wakes is drawn, so that a stage does not always come back with its first choices."""
     stage = {"depth": (0, 1), "width": (8, 16), "kernel": (3, 5), "stride": 2, "expansion": (2, 4)}
     tree = {
         "stem": {"width": (4, 8), "kernel": 3, "stride": 1},
@@ -224,14 +224,25 @@ def test_only_active_genes_mutate() -> None:
     # The genes: stem.width, then block, depth, width, kernel, expansion of the stage, which is absent here.
     absent = (0, 0, 0, 0, 0, 0)
     strategy.tell([Trial(0, absent, encoding.decode(absent), "complete", {"f": 1.0})])
-    assert strategy.ask(1) == [(1, 0, 1, 0, 0, 0)]
+    children = strategy.ask(12)
+    assert all(child[0] == 1 and child[2] == 1 for child in children)  # the stem and the depth mutate for certain
+    assert len({child[1] for child in children}) == len({child[3] for child in children}) == 2
 
 
 def test_the_rate_of_mutation_counts_active_genes_only() -> None:
-    """One gene is active, and the rate one gene a child: every child is the same, so the second one is random."""
+    """One gene is active, and the rate one gene a child: it mutates in every child."""
     strategy = NSGA2(encoding=FoldedSpace(3, 3), objectives=[F], population=1, crossover=0.0)
     strategy.tell([make_trial(0, (0, 0), f=1.0)])
-    assert strategy.ask(1) == [(1, 0)]
+    assert {child[0] for child in strategy.ask(3)} == {1}
+
+
+def test_a_gene_is_inherited_from_a_parent_in_which_it_means_something() -> None:
+    """One parent has the last gene at 7 of 9; in the other it is inactive, and its 0 is nobody's choice."""
+    strategy = NSGA2(encoding=FoldedSpace(2, 9), objectives=[F, G], population=2, crossover=1.0, mutation=0.0)
+    strategy.tell([make_trial(0, (1, 7), f=1.0, g=2.0), make_trial(1, (0, 0), f=2.0, g=1.0)])
+    strategy._select()
+    bred = {strategy._breed() for _ in range(60)}
+    assert bred == {(1, 7), (0, 7), (0, 0)}
 
 
 def test_children_of_two_parents_mix_their_genes() -> None:

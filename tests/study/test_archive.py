@@ -1,5 +1,6 @@
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,7 +11,6 @@ import moonas
 from moonas.encoding.encoding import Encoding
 from moonas.errors import RunFolderError
 from moonas.evaluation.evaluator import checked
-from moonas.problem.objective import Objective
 from moonas.problem.trial import State, Trial
 from moonas.study.archive import Archive
 
@@ -111,15 +111,22 @@ def test_an_archive_of_another_format_is_refused(tmp_path: Path, encoding: Encod
         Archive(path, encoding)
 
 
-def test_the_front_is_of_trials_and_in_natural_values(tmp_path: Path, encoding: Encoding) -> None:
+def test_an_encoding_that_has_changed_its_meaning_is_noticed(tmp_path: Path, encoding: Encoding) -> None:
     archive = Archive(tmp_path / "trials.sqlite", encoding)
-    archive.append(make_trial(encoding, 0, accuracy=0.9, params=100))
-    archive.append(make_trial(encoding, 1, accuracy=0.8, params=200))
-    archive.append(make_trial(encoding, 2, accuracy=0.7, params=50))
-    archive.append(make_trial(encoding, 3, state="infeasible", accuracy=1.0, params=1))
-    objectives = [Objective("accuracy", "maximize"), Objective("params", "minimize")]
-    assert [trial.number for trial in archive.front(objectives)] == [0, 2]
+    trial = make_trial(encoding, 0)
+    archive.append(trial)
     archive.close()
+
+    class Shifted(type(encoding)):  # type: ignore[misc]
+        """Has the same genes, and means the next network by them."""
+
+        def decode(self, genotype: tuple[int, ...]) -> Any:
+            return super().decode((*genotype[:5], (genotype[5] + 1) % 3, *genotype[6:]))
+
+    again = Archive(tmp_path / "trials.sqlite", Shifted(encoding._tree))  # type: ignore[attr-defined]
+    with pytest.raises(RunFolderError, match=f"meant {trial.key}, and now it means"):
+        again.get(trial.key)
+    again.close()
 
 
 def test_facts_are_kept_and_renewed(tmp_path: Path, encoding: Encoding) -> None:
