@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonas.errors import CandidateError, EncodingError, WorkerLostError
-from moonas.evaluation.evaluator import Failure, attempt, checked
+from moonas.evaluation.evaluator import Failure, attempt, checked, seeded
 
 
 def raising(error: BaseException) -> Callable[[], Mapping[str, float]]:
@@ -67,6 +67,13 @@ def test_a_reason_can_be_written_anywhere() -> None:
 
     outcome = attempt(fails)
     assert outcome == Failure("ValueError: half \\ud800 and null \\0")
+
+
+def test_all_chance_in_a_candidate_comes_from_its_seed() -> None:
+    def drawn() -> tuple[float, float, float]:
+        return random.random(), float(np.random.random()), float(torch.rand(()))
+
+    assert seeded(3, drawn) == seeded(3, drawn) != seeded(4, drawn)
 
 
 def test_what_a_candidate_does_to_the_shared_state_is_undone() -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import moonas
-from moonas.errors import SearchFailedError
+from moonas.errors import SearchFailedError, WorkerStartError
 
 VICTIM_WIDTH = 24
 """Candidates whose last stage has this width go wrong; about a third of the tiny space."""
@@ -206,6 +206,42 @@ def test_memory_that_one_candidate_left_behind_does_not_fail_the_next(tiny: Call
     study.run()
     assert (study.trials["state"] == "complete").all()
     assert study.trials["leaks"].max() >= 2
+
+
+def test_a_worker_that_cannot_start_ends_the_search_and_fails_nobody(
+    tiny: Callable[..., moonas.Study], tmp_path: Path
+) -> None:
+    full = tmp_path / "full"
+
+    class Ballast:
+        """Cannot be unpacked when there is no room."""
+
+        def __reduce__(self) -> Any:
+            return (unpack, (str(full),))
+
+    ballast = Ballast()
+
+    def weighed(module: nn.Module, context: Any) -> float:
+        return 1.0 if ballast else 0.0
+
+    def make(trials: int) -> moonas.Study:
+        objectives = [{"metric": "params"}, moonas.objective(weighed, goal="maximize")]
+        return tiny(objectives=objectives, budget={"trials": trials}, workers=1)
+
+    make(6).run()
+    full.touch()
+    with pytest.raises(WorkerStartError, match="a worker process could not start: OSError: no room"):
+        make(12).run()
+    assert make(12).trials["state"].tolist() == ["complete"] * 6
+    full.unlink()
+    make(12).run()
+    assert make(12).trials["state"].tolist() == ["complete"] * 12
+
+
+def unpack(full: str) -> str:
+    if os.path.exists(full):  # noqa: PTH110
+        raise OSError("no room")
+    return "ballast"
 
 
 def test_after_such_a_start_a_mended_function_gets_a_new_one(tiny: Callable[..., moonas.Study]) -> None:
