@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from moonas.problem.trial import Trial as Trial
     from moonas.spec.load import objective as objective
     from moonas.strategy.strategy import Strategy as Strategy
+    from moonas.study.start import load as load
+    from moonas.study.start import search as search
     from moonas.study.study import Study as Study
-    from moonas.study.study import load as load
-    from moonas.study.study import search as search
 
 _HOMES = {
     "Architecture": "moonas.network.architecture",
@@ -39,9 +39,9 @@ _HOMES = {
     "Study": "moonas.study.study",
     "Task": "moonas.network.architecture",
     "Trial": "moonas.problem.trial",
-    "load": "moonas.study.study",
+    "load": "moonas.study.start",
     "objective": "moonas.spec.load",
-    "search": "moonas.study.study",
+    "search": "moonas.study.start",
 }
 
 __all__ = [

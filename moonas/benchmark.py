@@ -18,7 +18,8 @@ import typer
 from moonas.report.hypervolume import hypervolume_history, with_box
 from moonas.spec.load import objective
 from moonas.study.progress import Snapshot
-from moonas.study.study import Study, load
+from moonas.study.start import load
+from moonas.study.study import Study
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 

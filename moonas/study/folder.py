@@ -8,10 +8,8 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,8 @@ from moonas.spec.document import HEADER
 from moonas.spec.encoding import EncodingSpec
 from moonas.spec.load import load_problem, to_yaml
 from moonas.spec.problem import ProblemSpec
-from moonas.study.archive import is_archive
+from moonas.study.archive_file import is_archive
+from moonas.study.environment import differences, environment, now
 from moonas.study.handover import HANDED_OVER
 
 _LOCK, _HOLDER, _SCRATCH = ".lock", ".holder.json", ".moonas-scratch-"
@@ -31,18 +30,6 @@ _EXTENSIBLE: dict[str, bool | set[str]] = {"budget": True, "workers": True, "nam
 known by their fingerprint."""
 
 _WRITTEN = {"problem.yaml", "environment.json", "trials.csv", "pareto.csv", "pareto.png", *HANDED_OVER}
-
-_PACKAGES = (
-    "moonas",
-    "torch",
-    "onnxruntime",
-    "numpy",
-    "pymoo",
-    "moocore",
-    "pandas",
-    "scikit-learn",
-    "fvcore",
-)
 
 
 class RunFolder:
@@ -133,10 +120,10 @@ class RunFolder:
             before = dict(json.loads((self.path / "environment.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return []
-        now = environment()
+        here = environment()
         before.pop("started", None)
-        now.pop("started")
-        return list(differences(before, now))
+        here.pop("started")
+        return list(differences(before, here))
 
     def _refuse_foreign(self) -> None:
         """Keep out of folders that are not ours, so that no file of the user's is written over."""
@@ -167,7 +154,7 @@ class RunFolder:
             self._lock.acquire()
         except filelock.Timeout as error:
             raise RunFolderError(f"{self.path} is in use by {self._holder()}; wait, or give another folder") from error
-        holder = {"pid": os.getpid(), "host": platform.node(), "since": _now(), "command": " ".join(sys.argv)}
+        holder = {"pid": os.getpid(), "host": platform.node(), "since": now(), "command": " ".join(sys.argv)}
         (self.path / _HOLDER).write_text(json.dumps(holder), encoding="utf-8")
 
     def _holder(self) -> str:
@@ -207,58 +194,6 @@ def comparable(spec: ProblemSpec) -> dict[str, Any]:
     if isinstance(spec.encoding, EncodingSpec):
         del plain["encoding"]["name"]  # the file's, which may be renamed; a user's own encoding has no other identity
     return plain
-
-
-def differences(before: Any, now: Any, at: str = "") -> Iterator[str]:
-    """List where two trees of plain values differ, as `search.population: was 24, is 32`."""
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        for key in [*before, *(key for key in now if key not in before)]:
-            yield from differences(before.get(key), now.get(key), f"{at}.{key}" if at else str(key))
-    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        for i, (old, new) in enumerate(zip(before, now, strict=True)):
-            yield from differences(old, new, f"{at}.{i}")
-    elif before != now:
-        yield f"{at}: was {_shown(before)}, is {_shown(now)}"
-
-
-def _shown(value: Any) -> str:
-    return "not given" if value is None else str(value)
-
-
-def environment() -> dict[str, Any]:
-    """The machine and the packages that numbers of this run come from."""
-    import psutil
-
-    return {
-        "started": _now(),
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
-        "packages": {name: _version(name) for name in _PACKAGES},
-    }
-
-
-def _version(package: str) -> str | None:
-    """The version of a package; None if it goes by another name here, as builds for GPUs do."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    """The model of the CPU, as precisely as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -20,8 +20,8 @@ from moonas.problem.objective import Constraint
 from moonas.problem.trial import Trial
 from moonas.registry import as_given
 from moonas.spec.problem import ProblemSpec
-from moonas.study import assemble
 from moonas.study.archive import Archive
+from moonas.study.assemble_evaluation import assemble_evaluators, assemble_executor, load_data, trial_seed
 from moonas.study.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -166,22 +166,22 @@ class Session:
         return number
 
     def _candidate(self, architecture: Architecture) -> Candidate:
-        return Candidate(architecture, assemble.trial_seed(self._spec.seed, architecture.key))
+        return Candidate(architecture, trial_seed(self._spec.seed, architecture.key))
 
     @cached_property
     def _pipeline(self) -> Pipeline:
         with as_given(self._given):
-            evaluators = assemble.assemble_evaluators(self._spec, self._data)
+            evaluators = assemble_evaluators(self._spec, self._data)
         return Pipeline(self._name, evaluators, self._constraints)
 
     @cached_property
     def _data(self) -> SearchData | None:
         with as_given(self._given):
-            return assemble.load_data(self._spec)
+            return load_data(self._spec)
 
     @cached_property
     def _executor(self) -> Executor:
         if self._data is not None:  # before the first evaluation, that is
             self.archive.agree("data", self._data.fingerprint, "holds trials on other data; give another folder")
         self._scratch = self._folder.make_scratch()
-        return assemble.assemble_executor(self._spec, self._name, self._pipeline.evaluators, self._scratch)
+        return assemble_executor(self._spec, self._name, self._pipeline.evaluators, self._scratch)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import atexit
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -20,13 +20,13 @@ from moonas.registry import as_given, given_objects
 from moonas.report.front import pareto_front
 from moonas.report.hypervolume import first_generation, hypervolume_history, with_box
 from moonas.report.plot import plot_front
-from moonas.spec.load import load_problem
 from moonas.spec.metric import LATENCY_COLUMNS
 from moonas.spec.problem import ProblemSpec
 from moonas.strategy.strategy import Strategy
 from moonas.study import assemble
 from moonas.study.archive import Archive
-from moonas.study.folder import RunFolder, problem_of_run
+from moonas.study.assemble_evaluation import load_task
+from moonas.study.folder import RunFolder
 from moonas.study.progress import Listener, ProgressLine
 from moonas.study.search_loop import Outcome, SearchLoop
 from moonas.study.session import Session
@@ -127,7 +127,7 @@ class Study:
     def task(self) -> Task:
         """What the networks take and give, as `architecture.build` wants it. Reads the data."""
         with as_given(self._given):
-            return assemble.load_task(self.spec)
+            return load_task(self.spec)
 
     def as_pymoo(self) -> NASProblem:
         """The search as a pymoo Problem, whose evaluations fill this study's archive.
@@ -231,37 +231,3 @@ class Study:
         """How the metrics that depend on it were measured: on what device, after how much training."""
         device = assemble.assemble_device(self.spec).describe()
         return {**dict.fromkeys(LATENCY_COLUMNS, device), "accuracy": f"validation, {self.spec.fidelity}"}
-
-
-def load(
-    problem: str | Path | Mapping[str, Any],
-    *,
-    out: str | Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
-) -> Study:
-    """Make a study of a problem.
-
-    Args:
-        problem: a path, a shipped name as `digits`, a run folder to go on with, or the content of a problem file as a
-            dict, in which functions and classes may stand where a file has dotted paths.
-        out: the run folder; `runs/NAME`, or the one to go on with, if not given.
-        overrides: dotted path -> value, as `{"search.population": 16}`.
-
-    Raises:
-        SpecError: if the problem is wrong, with a line for each mistake.
-        UnknownNameError: if there is no such problem.
-    """
-    if not isinstance(problem, Mapping):
-        problem, out = problem_of_run(problem, out)
-    return Study(load_problem(problem, overrides=overrides, label="overrides"), out)
-
-
-def search(
-    problem: str | Path | Mapping[str, Any],
-    *,
-    out: str | Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    progress: bool = False,
-) -> pd.DataFrame:
-    """Load a problem, search, and return the front; see `load` and `Study.run`."""
-    return load(problem, out=out, overrides=overrides).run(progress=progress)

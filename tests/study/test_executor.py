@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from moonas.errors import TimeLimitError, WorkerLostError
-from moonas.study.executor import ProcessExecutor, _patient_result
+from moonas.study.executor import ProcessExecutor
+from moonas.study.slot import patient_result
 
 
 def nothing() -> None:
@@ -85,12 +86,12 @@ class Finishing(Future[int]):
 
 
 def test_a_call_that_ends_as_its_time_runs_out_is_no_late_one() -> None:
-    assert _patient_result(Finishing(), 0.01) == 7
+    assert patient_result(Finishing(), 0.01) == 7
 
 
 def test_a_call_is_late_when_it_is() -> None:
     with pytest.raises(TimeLimitError, match=r"time limit of 0\.05 s"):
-        _patient_result(Future(), 0.05)
+        patient_result(Future(), 0.05)
 
 
 ORPHAN = """

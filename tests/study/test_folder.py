@@ -17,7 +17,8 @@ from sklearn.datasets import load_digits
 
 import moonas
 from moonas.errors import RunFolderError
-from moonas.study.folder import RunFolder, differences
+from moonas.study.environment import differences
+from moonas.study.folder import RunFolder
 
 Tiny = Callable[..., moonas.Study]
 

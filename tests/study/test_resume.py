@@ -236,7 +236,7 @@ def test_numbers_follow_the_path_and_evaluations_from_outside_keep_theirs(tiny: 
 
 def test_time_runs_out_over_all_runs_in_a_folder(tiny: Callable[..., moonas.Study]) -> None:
     def slow(module: nn.Module, context: Any) -> float:
-        time.sleep(0.05)
+        time.sleep(0.2)
         return 1.0
 
     def make(trials: int, hours: float) -> moonas.Study:
@@ -245,12 +245,12 @@ def test_time_runs_out_over_all_runs_in_a_folder(tiny: Callable[..., moonas.Stud
             budget={"trials": trials, "hours": hours},
         )
 
-    first = make(18, 0.3 / 3600)
+    first = make(18, 2 / 3600)
     assert len(first.run()) >= 1
     assert first.outcome == "out of time"
     done = len(first.trials)
     assert 1 <= done < 18
-    again = make(18, 0.3 / 3600)
+    again = make(18, 2 / 3600)
     again.run()
     assert again.outcome == "out of time"
     assert len(again.trials) == done

@@ -1,0 +1,76 @@
+"""The machine and the packages that a run's numbers come from, and how two such records differ."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = (
+    "moonas",
+    "torch",
+    "onnxruntime",
+    "numpy",
+    "pymoo",
+    "moocore",
+    "pandas",
+    "scikit-learn",
+    "fvcore",
+)
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the packages that numbers of this run come from."""
+    import psutil
+
+    return {
+        "started": now(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "packages": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    """The version of a package; None if it goes by another name here, as builds for GPUs do."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """The model of the CPU, as precisely as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def now() -> str:
+    """The time, in UTC, as files write it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def differences(before: Any, now: Any, at: str = "") -> Iterator[str]:
+    """List where two trees of plain values differ, as `search.population: was 24, is 32`."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in [*before, *(key for key in now if key not in before)]:
+            yield from differences(before.get(key), now.get(key), f"{at}.{key}" if at else str(key))
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for i, (old, new) in enumerate(zip(before, now, strict=True)):
+            yield from differences(old, new, f"{at}.{i}")
+    elif before != now:
+        yield f"{at}: was {_shown(before)}, is {_shown(now)}"
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None else str(value)

@@ -1,0 +1,47 @@
+"""From a problem to its study, and to its front, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from moonas.spec.load import load_problem
+from moonas.study.folder import problem_of_run
+from moonas.study.study import Study
+
+
+def load(
+    problem: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Study:
+    """Make a study of a problem.
+
+    Args:
+        problem: a path, a shipped name as `digits`, a run folder to go on with, or the content of a problem file as a
+            dict, in which functions and classes may stand where a file has dotted paths.
+        out: the run folder; `runs/NAME`, or the one to go on with, if not given.
+        overrides: dotted path -> value, as `{"search.population": 16}`.
+
+    Raises:
+        SpecError: if the problem is wrong, with a line for each mistake.
+        UnknownNameError: if there is no such problem.
+    """
+    if not isinstance(problem, Mapping):
+        problem, out = problem_of_run(problem, out)
+    return Study(load_problem(problem, overrides=overrides, label="overrides"), out)
+
+
+def search(
+    problem: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Load a problem, search, and return the front; see `load` and `Study.run`."""
+    return load(problem, out=out, overrides=overrides).run(progress=progress)
