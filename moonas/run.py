@@ -49,7 +49,10 @@ def run(
         overrides = parse_assignments(assignments or [])
         overrides |= {path: value for path, value in flags if value is not None}
         stop_cleanly()
-        study = _load(problem, overrides, out)
+
+        from moonas.study.start import study_of  # late: `--help` needs none of it
+
+        study = study_of(problem, out, overrides, labels=_FLAGS)
         raise typer.Exit(_search(study, retry_failed=retry_failed, quiet=quiet))
 
 
@@ -68,15 +71,6 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
             raise SpecError(f"--set {assignment}: must be KEY.PATH=VALUE, as in --set search.population=16")
         overrides[path] = parse_value(value, f"--set {path}")
     return overrides
-
-
-def _load(problem: str, overrides: dict[str, Any], out: Path | None) -> Study:
-    from moonas.spec.load import load_problem
-    from moonas.study.folder import problem_of_run
-    from moonas.study.study import Study
-
-    file, folder = problem_of_run(problem, out)
-    return Study(load_problem(file, overrides=overrides, labels=_FLAGS), folder)
 
 
 def _search(study: Study, *, retry_failed: bool, quiet: bool) -> int:

@@ -29,6 +29,24 @@ def tiny(tmp_path: Path) -> Callable[..., moonas.Study]:
     return make
 
 
+MINE = """
+encoding: tiny_cnn
+task: {input_shape: [1, 8, 8], classes: 10}
+objectives: [{metric: params}, {metric: flops, goal: maximize}]
+search: {population: 6}
+budget: {trials: 12}
+workers: 0
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with the instant problem `mine.yaml`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(MINE)
+    return tmp_path
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Let PyTorch compute as it does in a worker: sums in one order, so that runs repeat to the bit."""

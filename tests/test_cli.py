@@ -13,21 +13,7 @@ from typer.testing import CliRunner, Result
 import moonas
 from moonas.cli import app
 
-TINY = """
-encoding: tiny_cnn
-task: {input_shape: [1, 8, 8], classes: 10}
-objectives: [{metric: params}, {metric: flops, goal: maximize}]
-search: {population: 6}
-budget: {trials: 12}
-workers: 0
-"""
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.yaml").write_text(TINY)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def moonas_command(line: str) -> Result:

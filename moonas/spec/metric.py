@@ -27,11 +27,6 @@ class Metric:
     ideal: float
     meaning: str
 
-    @property
-    def cost(self) -> Cost:
-        """Dear is what needs training; everything else is measured first, and may spare the training."""
-        return "dear" if self.source == "training" else "cheap"
-
 
 METRICS = {
     metric.name: metric

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moonas.errors import SpecError
+from moonas.errors import RunFolderError, SpecError
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Evaluator
 from moonas.evaluation.function import FunctionCaller, FunctionEvaluator
@@ -121,17 +121,23 @@ def assemble_executor(spec: ProblemSpec, study: str, evaluators: Sequence[Evalua
         study: the name under which the workers install the evaluators.
         evaluators: handed to each worker.
         scratch: an empty folder for that, removed by the caller in the end.
+
+    Raises:
+        RunFolderError: if it cannot be written, as on a full disk.
     """
     if spec.workers == 0:
         return InProcessExecutor(study, evaluators)
-    return ProcessExecutor(
-        usable_cores() if spec.workers == "auto" else spec.workers,
-        start=worker.start_worker,
-        arguments=(study, evaluators, spec.budget.trial_memory_gb),
-        seconds=lambda study, stage, candidates: spec.budget.trial_seconds * len(candidates),
-        scratch=scratch,
-        is_spoiled=worker.ran_out_of_memory,
-    )
+    try:
+        return ProcessExecutor(
+            usable_cores() if spec.workers == "auto" else spec.workers,
+            start=worker.start_worker,
+            arguments=(study, evaluators, spec.budget.trial_memory_gb),
+            seconds=lambda study, stage, candidates: spec.budget.trial_seconds * len(candidates),
+            scratch=scratch,
+            is_spoiled=worker.ran_out_of_memory,
+        )
+    except OSError as error:
+        raise RunFolderError(f"{scratch.parent} cannot be written: {error.strerror or error}") from error
 
 
 def usable_cores() -> int:

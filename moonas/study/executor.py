@@ -105,6 +105,6 @@ class ProcessExecutor(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End all workers at once, whatever they are doing."""
         self._closing = True
-        with ThreadPoolExecutor(len(self._slots)) as closing:
-            list(closing.map(Slot.close, self._slots))
+        for slot in self._slots:  # in this thread: at the program's end no other can be started
+            slot.close()
         self._threads.shutdown(wait=wait, cancel_futures=True)

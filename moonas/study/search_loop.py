@@ -13,7 +13,7 @@ from typing import Literal
 import pandas as pd
 
 from moonas.encoding.encoding import Genotype
-from moonas.errors import SearchFailedError, StrategyError, one_line, place_in_users_code
+from moonas.errors import RunFolderError, SearchFailedError, StrategyError, one_line, place_in_users_code
 from moonas.problem.objective import Objective
 from moonas.problem.trial import Trial
 from moonas.report.front import pareto_front
@@ -106,9 +106,17 @@ class SearchLoop:
         self._told.add(trial.key)
         if trial.state == "failed":
             self._errors[trial.error] += 1
+        self._refuse_damaged(trial)
         self._score.add(trial)
         self._report()
         self._check_time()
+
+    def _refuse_damaged(self, trial: Trial) -> None:
+        """Refuse a trial that lost a metric: what is evaluated has them all, a file that others changed may not."""
+        lacking = [each.metric for each in self._score.objectives if each.metric not in trial.metrics]
+        if trial.state == "complete" and lacking:
+            what = f"is damaged: trial {trial.number} is complete, but has no {', '.join(lacking)}"
+            raise RunFolderError(f"{self._session.archive.path} {what}")
 
     def _refuse_failed_start(self) -> None:
         """Stop if nothing of the first generation could be evaluated, and leave word for the next run."""

@@ -31,9 +31,19 @@ def load(
         SpecError: if the problem is wrong, with a line for each mistake.
         UnknownNameError: if there is no such problem.
     """
+    return study_of(problem, out, overrides, label="overrides")
+
+
+def study_of(
+    problem: str | Path | Mapping[str, Any],
+    out: str | Path | None,
+    overrides: Mapping[str, Any] | None,
+    **labels: Any,
+) -> Study:
+    """Make a study; `labels` say what messages call the overrides, as for `moonas.spec.load.load_problem`."""
     if not isinstance(problem, Mapping):
         problem, out = problem_of_run(problem, out)
-    return Study(load_problem(problem, overrides=overrides, label="overrides"), out)
+    return Study(load_problem(problem, overrides=overrides, **labels), out)
 
 
 def search(

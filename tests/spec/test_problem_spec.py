@@ -100,7 +100,7 @@ def test_metrics_are_named_with_their_unit_and_explained() -> None:
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.meaning
-        assert metric.cost == ("dear" if name == "accuracy" else "cheap")  # only accuracy needs training
+        assert (metric.source == "training") == (name == "accuracy")  # only accuracy needs training
         assert metric.ideal == (1.0 if metric.goal == "maximize" else 0.0)
 
 

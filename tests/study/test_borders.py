@@ -1,6 +1,7 @@
 """Where the user's own objects meet the search, a mistake is one sentence that names them."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 import moonas
-from moonas.errors import MoonasError, SpecError, StrategyError
+from moonas.errors import MoonasError, RunFolderError, SpecError, StrategyError
+from moonas.study import executor
 
 Tiny = Callable[..., moonas.Study]
 
@@ -108,23 +110,6 @@ def test_a_function_cannot_take_a_column_of_the_tables(tiny: Tiny, name: str) ->
         )
 
 
-MINE = """
-encoding: tiny_cnn
-task: {input_shape: [1, 8, 8], classes: 10}
-objectives: [{metric: params}, {metric: flops, goal: maximize}]
-search: {population: 4}
-budget: {trials: 4}
-workers: 0
-"""
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.yaml").write_text(MINE)
-    return tmp_path
-
-
 def run(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "moonas.run", "mine.yaml", *arguments]
     return subprocess.run(command, text=True, check=False, **{"capture_output": not streams, **streams})
@@ -151,3 +136,42 @@ def test_a_terminal_without_the_letters_gets_others(here: Path) -> None:
     result = run(env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert result.returncode == 0
     assert "params ?" in result.stdout
+
+
+def test_a_row_that_lost_its_metrics_is_said_to_be_damaged(here: Path) -> None:
+    assert run("--quiet").returncode == 0
+    connection = sqlite3.connect(here / "runs" / "mine" / "trials.sqlite")
+    connection.execute("UPDATE trials SET metrics = '{}' WHERE number = 1")
+    connection.commit()
+    connection.close()
+    result = run()
+    assert result.returncode == 2
+    assert "trials.sqlite is damaged: trial 1 is complete, but has no params, flops" in result.stderr
+
+
+def test_a_disk_too_full_for_the_handover_gives_one_sentence(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(executor, "write_handover", full)
+    study = tiny(workers=1)
+    with pytest.raises(RunFolderError, match="run cannot be written: No space left on device"):
+        study.run()
+
+
+FORGETFUL = """
+from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.optimize import minimize
+import moonas
+
+study = moonas.load("mine.yaml", out="r", overrides={"workers": 1})
+minimize(study.as_pymoo(), NSGA2(pop_size=4), ("n_gen", 1), seed=1)
+"""
+
+
+def test_a_study_that_nobody_closes_is_closed_at_the_programs_end(here: Path) -> None:
+    (here / "forgetful.py").write_text(FORGETFUL)
+    result = subprocess.run([sys.executable, "forgetful.py"], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (here / "r" / "pareto.csv").exists()
+    assert not [child for child in (here / "r").iterdir() if child.name.startswith((".moonas", "trials.sqlite-"))]
