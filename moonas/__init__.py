@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from moonas.encoding.catalogue import architecture as architecture
     from moonas.encoding.encoding import Encoding as Encoding
     from moonas.encoding.encoding import Gene as Gene
     from moonas.encoding.encoding import Genotype as Genotype
@@ -39,6 +40,7 @@ _HOMES = {
     "Study": "moonas.study.study",
     "Task": "moonas.network.architecture",
     "Trial": "moonas.problem.trial",
+    "architecture": "moonas.encoding.catalogue",
     "load": "moonas.study.start",
     "objective": "moonas.spec.load",
     "search": "moonas.study.start",
@@ -56,6 +58,7 @@ __all__ = [
     "Study",
     "Task",
     "Trial",
+    "architecture",
     "load",
     "objective",
     "search",

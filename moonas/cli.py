@@ -47,7 +47,9 @@ def _options(
 
 @app.command("list")
 def list_content(
-    kind: Annotated[str | None, typer.Argument(help="problems, encodings or hw_profiles.", show_default="all")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="problems, encodings, architectures or hw_profiles.", show_default="all")
+    ] = None,
 ) -> None:
     """List what is shipped, and what lies in folders of these names here."""
     with exit_codes():
@@ -56,7 +58,7 @@ def list_content(
             say(f"{each}:")
             for name, path in found.items():
                 own = "" if path.parent == content.shipped_folder(each) else f" ({path})"
-                say(f"  {name:<16} {content.summary(path)}{own}")
+                say(f"  {name:<18} {content.summary(path)}{own}")
 
 
 @app.command("copy")

@@ -10,14 +10,21 @@ from pathlib import Path
 
 from moonas.errors import UnknownNameError
 
-KINDS = {"problems": "problem", "encodings": "encoding", "hw_profiles": "device profile"}
+KINDS = {
+    "problems": "problem",
+    "encodings": "encoding",
+    "architectures": "architecture",
+    "hw_profiles": "device profile",
+}
+_FOLDERS = {"architectures": "encodings/architectures"}
 _package = Path(__file__).parent
 
 
 def shipped_folder(kind: str) -> Path:
     """The folder that holds the shipped files of `kind` (a key of KINDS)."""
-    installed = _package / "shipped" / kind
-    return installed if installed.is_dir() else _package.parent / kind
+    folder = _FOLDERS.get(kind, kind)
+    installed = _package / "shipped" / folder
+    return installed if installed.is_dir() else _package.parent / folder
 
 
 def available(kind: str) -> dict[str, Path]:

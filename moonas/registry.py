@@ -159,7 +159,15 @@ class Registry:
 
 
 FAMILIES = Registry("architecture family", {"staged_cnn": "moonas.network.staged_cnn:StagedCNN"}, "moonas.families")
-ENCODINGS = Registry("encoding", {"staged_cnn": "moonas.encoding.staged_cnn:StagedCNNEncoding"}, "moonas.encodings")
+ENCODINGS = Registry(
+    "encoding",
+    {
+        "staged_cnn": "moonas.encoding.staged_cnn:StagedCNNEncoding",
+        "compound_scaling": "moonas.encoding.compound_scaling:CompoundScalingEncoding",
+        "regnet": "moonas.encoding.regnet:RegNetEncoding",
+    },
+    "moonas.encodings",
+)
 DATA_SETS = Registry(
     "data set",
     {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from moonas.encoding.encoding import Gene
+from moonas.encoding.encoding import Encoding, Gene, Genotype
+from moonas.errors import EncodingError
+from moonas.network.architecture import Architecture
 
 
 def find_genes(tree: Any, path: tuple[str, ...] = ()) -> Iterator[Gene]:
@@ -35,3 +38,68 @@ def fill(tree: Any, choices: Iterator[Any]) -> Any:
     if isinstance(tree, list):
         return [fill(below, choices) for below in tree]
     return tree
+
+
+class TreeEncoding(Encoding):
+    """A search space that a tree of choices spells out, as an encoding file gives it.
+
+    Subclasses say how a tree, chosen from, becomes an architecture (`describe`), and the way back (`choose`).
+    """
+
+    def __init__(self, tree: Mapping[str, Any]):
+        """Take the tree: tuples are genes, lists are sequences, dicts are structure, all else is fixed."""
+        self.tree = tree
+        self._genes = tuple(find_genes(tree))
+
+    @property
+    def genes(self) -> tuple[Gene, ...]:
+        """The genes in the order in which the file lists them."""
+        return self._genes
+
+    @abstractmethod
+    def describe(self, chosen: Mapping[str, Any]) -> Architecture:
+        """Turn the tree, each gene replaced by one of its choices, into an architecture."""
+
+    @abstractmethod
+    def choose(self, architecture: Architecture) -> dict[str, int] | None:
+        """Find the choices that stand for an architecture.
+
+        Returns:
+            The index of the choice by the gene's name; genes that do not matter may be left out. None if the
+            architecture lies outside of the space.
+
+        Raises:
+            EncodingError: if it is of another family.
+        """
+
+    def decode(self, genotype: Genotype) -> Architecture:
+        """Turn a genotype into an architecture."""
+        self.check(genotype)
+        return self.describe(fill(self.tree, iter(self.values(genotype).values())))
+
+    def encode(self, architecture: Architecture) -> Genotype:
+        """Return the canonical genotype: inactive genes take their first choice."""
+        chosen = self.choose(architecture)
+        if chosen is None:
+            raise EncodingError(f"{architecture.key} lies outside of this search space")
+        return tuple(chosen.get(gene.name, 0) for gene in self._genes)
+
+    def fit(self, at: str, part: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, int] | None:
+        """The choices with which a part of the tree takes the values of `fields`.
+
+        Args:
+            at: the dotted path of the part; empty for the tree itself.
+            part: the part.
+            fields: the values wanted of it, by name.
+
+        Returns:
+            The index of the choice by the gene's name; None if some value is neither fixed nor to be chosen.
+        """
+        chosen = {}
+        for name, value in fields.items():
+            offered = part[name]
+            if isinstance(offered, tuple) and value in offered:
+                chosen[f"{at}.{name}" if at else name] = offered.index(value)
+            elif isinstance(offered, tuple) or offered != value:
+                return None
+        return chosen

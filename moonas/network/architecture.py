@@ -85,7 +85,7 @@ def _distinctive(value: Any) -> Any:
         return {key: _distinctive(below) for key, below in value.items()}
     if isinstance(value, list | tuple):
         return [_distinctive(below) for below in value]
-    return value
+    return int(value) if isinstance(value, float) and value.is_integer() else value  # 4.0 == 4, so their keys agree
 
 
 def _default(field: Field[Any]) -> Any:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from moonas.errors import EncodingError
 from moonas.network.architecture import Architecture, Task
-from moonas.spec.encoding import BLOCKS
+from moonas.spec.staged_cnn import ACTIVATIONS, BLOCKS, USES
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def _check_convolution(part: Any, fields: tuple[str, ...]) -> None:
+def _check_convolution(part: Any, *fields: str) -> None:
     """Refuse sizes that no convolution with same padding has."""
     for field in fields:
         value = getattr(part, field)
@@ -23,9 +23,17 @@ def _check_convolution(part: Any, fields: tuple[str, ...]) -> None:
             raise EncodingError(f"{field} must be {kind} of at least 1, is {value!r}")
 
 
+def _check_activation(name: str) -> None:
+    if name not in ACTIVATIONS:
+        raise EncodingError(f"activation must be one of {', '.join(ACTIVATIONS)}, is {name!r}")
+
+
 @dataclass(frozen=True)
 class Stem:
     """The first convolution.
+
+    Attributes:
+        max_pool: whether a 3x3 max pooling of stride 2 follows.
 
     Raises:
         EncodingError: if no such convolution can be built.
@@ -34,9 +42,12 @@ class Stem:
     width: int
     kernel: int = 3
     stride: int = 1
+    activation: str = "relu"
+    max_pool: bool = False
 
     def __post_init__(self) -> None:
-        _check_convolution(self, ("width", "kernel", "stride"))
+        _check_convolution(self, "width", "kernel", "stride")
+        _check_activation(self.activation)
 
 
 @dataclass(frozen=True)
@@ -44,8 +55,13 @@ class Stage:
     """`depth` blocks of one kind and width, of which the first takes the stride.
 
     Attributes:
-        block: `plain`, `residual`, `separable` or `inverted_residual`.
-        expansion: of inverted residual blocks; always 1 for the others, which have none.
+        block: one of `moonas.spec.staged_cnn.BLOCKS`.
+        expansion: hidden over input channels of inverted residual blocks.
+        bottleneck_ratio: hidden over output channels of bottleneck blocks.
+        groups: of the middle convolution of bottleneck blocks, whose hidden channels are rounded to a multiple of it.
+        squeeze_ratio: channels of the squeeze-excite layer over those that `Squeeze.of` names; 0 for none.
+
+    What the kind of block does not use must have its default, so that equal stages are equal.
 
     Raises:
         EncodingError: if no such stage can be built.
@@ -56,14 +72,78 @@ class Stage:
     width: int
     kernel: int
     stride: int
-    expansion: int = 1
+    expansion: float = 1
+    bottleneck_ratio: float = 0.25
+    groups: int = 1
+    squeeze_ratio: float = 0
+    activation: str = "relu"
 
     def __post_init__(self) -> None:
         if self.block not in BLOCKS:
             raise EncodingError(f"block must be one of {', '.join(BLOCKS)}, is {self.block!r}")
-        _check_convolution(self, ("depth", "width", "kernel", "stride", "expansion"))
-        if self.expansion != 1 and self.block != "inverted_residual":
-            raise EncodingError(f"expansion must be 1 for {self.block} blocks, is {self.expansion}")
+        _check_convolution(self, "depth", "width", "kernel", "stride", "groups")
+        _check_activation(self.activation)
+        for field in ("expansion", "bottleneck_ratio", "squeeze_ratio"):
+            value = getattr(self, field)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not (0 < value <= 1024 or (value == 0 and field == "squeeze_ratio")):
+                raise EncodingError(f"{field} must be a number above 0 and at most 1024, is {value!r}")
+        for field, default in UNUSED.items():
+            if field not in USES[self.block] and getattr(self, field) != default:
+                raise EncodingError(f"{field} must be {default} for {self.block} blocks, is {getattr(self, field)}")
+
+
+UNUSED: Mapping[str, Any] = {
+    field.name: field.default
+    for field in fields(Stage)
+    if field.default is not MISSING and any(field.name in uses for uses in USES.values())
+}
+"""What those fields of a stage that only some kinds of blocks use are for the other kinds."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What follows the stages: a convolution, average pooling, linear layers.
+
+    Attributes:
+        width: channels of a 1x1 convolution before the pooling; 0 for none.
+        hidden: outputs of a linear layer before the last; 0 for none.
+        activation: of both.
+        dropout: before the last layer.
+    """
+
+    width: int = 0
+    hidden: int = 0
+    activation: str = "relu"
+    dropout: float = 0
+
+    def __post_init__(self) -> None:
+        _check_activation(self.activation)
+
+
+@dataclass(frozen=True)
+class Squeeze:
+    """What squeeze-excite layers have in common (Hu et al., 2017, arXiv:1709.01507).
+
+    Attributes:
+        of: the channels that the ratio refers to, those of the block's `input` or the `hidden` ones.
+        divisor: the squeezed channels are rounded to a multiple of it.
+        activation: between the two layers.
+        gate: the last function, `sigmoid` or `hard_sigmoid`.
+    """
+
+    of: str = "input"
+    divisor: int = 1
+    activation: str = "relu"
+    gate: str = "sigmoid"
+
+
+@dataclass(frozen=True)
+class Norm:
+    """The batch normalisation throughout."""
+
+    eps: float = 1e-5
+    momentum: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -71,12 +151,20 @@ class StagedCNN(Architecture):
     """A staged convolutional network.
 
     Attributes:
-        head_width: channels of a 1x1 convolution before the pooling; 0 for none.
+        resolution: pixels of the shorter side, to which the network resizes its input; 0 takes it as it is.
+        drop_path: the chance that the last residual block is left out in training; it grows from 0 with the depth
+            (stochastic depth, Huang et al., 2016, arXiv:1603.09382).
+        zero_gamma: whether residual blocks begin as identities (Goyal et al., 2017, arXiv:1706.02677).
     """
 
     stem: Stem
     stages: tuple[Stage, ...]
-    head_width: int = 0
+    head: Head = Head()
+    resolution: int = 0
+    drop_path: float = 0
+    zero_gamma: bool = False
+    norm: Norm = Norm()
+    squeeze: Squeeze = Squeeze()
 
     family: ClassVar[str] = "staged_cnn"
 
@@ -88,9 +176,10 @@ class StagedCNN(Architecture):
         return build_staged_cnn(self, task)
 
     def _check_strides(self, task: Task) -> None:
-        side = smallest = min(task.input_shape[1:])
+        side = smallest = self.resolution or min(task.input_shape[1:])
         for place, stride in (
             ("stem", self.stem.stride),
+            *((("max pooling", 2),) if self.stem.max_pool else ()),
             *((f"stage {i}", s.stride) for i, s in enumerate(self.stages)),
         ):
             if stride > side:
@@ -102,8 +191,6 @@ class StagedCNN(Architecture):
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> StagedCNN:
         """Rebuild the description; see `Architecture.from_dict`."""
-        return cls(
-            stem=Stem(**fields["stem"]),
-            stages=tuple(Stage(**stage) for stage in fields["stages"]),
-            head_width=fields.get("head_width", 0),
-        )
+        parts = {"stem": Stem, "head": Head, "norm": Norm, "squeeze": Squeeze}
+        read = {name: parts[name](**value) if name in parts else value for name, value in fields.items()}
+        return cls(**{**read, "stages": tuple(Stage(**stage) for stage in fields["stages"])})

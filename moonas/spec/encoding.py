@@ -1,85 +1,67 @@
-"""What an encoding file may say. A list is a gene, a scalar is fixed."""
+"""What an encoding file may say, whatever its family. A list is a gene, a scalar is fixed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from moonas import content
-from moonas.spec.document import read_document
-from moonas.spec.gene import gene, one_of, whole
-from moonas.spec.validation import LISTED, SOME, SpecModel, validate
+from moonas.errors import SpecError, UnknownNameError, choose_from
+from moonas.spec.compound_scaling import CompoundScalingSpec
+from moonas.spec.document import Document, Location, read_document
+from moonas.spec.family import EncodingSpec
+from moonas.spec.regnet import RegNetSpec
+from moonas.spec.staged_cnn import StagedCNNSpec
+from moonas.spec.validation import validate
+from moonas.spec.wording import wrong_type
 
-BLOCKS = ("plain", "residual", "separable", "inverted_residual")
-
-
-Width = Annotated[Any, gene(whole(1, 65536))]
-Kernel = Annotated[Any, gene(whole(1, 31, odd=True))]
-Stride = Annotated[Any, gene(whole(1, 4))]
-
-
-class StemSpec(SpecModel):
-    """The first convolution."""
-
-    width: Width
-    kernel: Kernel = 3
-    stride: Stride = 1
+FAMILY_SPECS: Mapping[str, type[EncodingSpec]] = {
+    "staged_cnn": StagedCNNSpec,
+    "compound_scaling": CompoundScalingSpec,
+    "regnet": RegNetSpec,
+}
 
 
-class StageSpec(SpecModel):
-    """Blocks of one kind and width; the first one takes the stride. A depth of 0 leaves the stage out."""
+def validate_encoding(tree: Mapping[str, Any], document: Document, at: Location = ()) -> EncodingSpec:
+    """Check an encoding, which stands at location `at` of `document`, by the rules of its family.
 
-    block: Annotated[Any, gene(one_of(*BLOCKS))]
-    depth: Annotated[Any, gene(whole(0, 1000))]
-    width: Width
-    kernel: Kernel = 3
-    stride: Stride = 2
-    expansion: Annotated[Any, gene(whole(1, 16))] = 4
-
-
-class HeadSpec(SpecModel):
-    """What follows the stages: an optional 1x1 convolution of `width` (0: none), pooling, a linear layer."""
-
-    width: Annotated[Any, gene(whole(0, 65536))] = 0
-
-
-class EncodingSpec(SpecModel):
-    """The whole of an encoding file of the family `staged_cnn`."""
-
-    name: str
-    family: Literal["staged_cnn"]
-    stem: StemSpec
-    stages: Annotated[tuple[StageSpec, ...], LISTED, SOME]
-    head: HeadSpec = HeadSpec()
-
-    def tree(self) -> dict[str, Any]:
-        """The choices as nested dicts: tuples are genes, scalars are fixed, lists are sequences."""
-        tree = self.model_dump(exclude={"name", "family"})
-        tree["stages"] = list(tree["stages"])
-        return tree
+    Raises:
+        SpecError: with a line for each mistake.
+    """
+    family = tree.get("family")
+    if "family" not in tree:
+        raise SpecError(document.mistake((*at, "family"), f"is missing; {choose_from('', FAMILY_SPECS)}"))
+    if not isinstance(family, str):
+        raise SpecError(document.mistake((*at, "family"), wrong_type(family, f"one of {', '.join(FAMILY_SPECS)}")))
+    if family not in FAMILY_SPECS:
+        what = f"unknown family '{family}'; {choose_from(family, FAMILY_SPECS)}"
+        raise SpecError(document.mistake((*at, "family"), what))
+    if isinstance(tree.get("base"), str) and family == "compound_scaling":
+        tree = {**tree, "base": _named_base(tree["base"], document, (*at, "base"))}
+    return validate(FAMILY_SPECS[family], tree, document, at)
 
 
-class FactorySpec(SpecModel):
-    """An encoding of the user's own: `name` is the dotted path of what makes it, `options` its arguments."""
+def _named_base(name: str, document: Document, at: Location) -> EncodingSpec:
+    try:
+        return load_encoding(name, kind="architectures", beside=document.folder(at))
+    except UnknownNameError as error:
+        raise SpecError(document.mistake(at, str(error))) from error
 
-    name: str
-    options: dict[str, Any] = Field(default_factory=dict)
 
-
-def load_encoding(name: str, *, beside: Path = Path()) -> EncodingSpec:
+def load_encoding(name: str, *, kind: str = "encodings", beside: Path = Path()) -> EncodingSpec:
     """Read an encoding by path or shipped name.
 
     Args:
         name: what the user wrote.
+        kind: the folder of shipped files, `encodings` or `architectures`.
         beside: the folder where a relative path begins.
 
     Raises:
         SpecError: if the file is wrong.
         UnknownNameError: if there is no such file.
     """
-    path = content.find("encodings", name, beside=beside)
+    path = content.find(kind, name, beside=beside)
     document = read_document(path)
     document.tree.setdefault("name", path.stem)
-    return validate(EncodingSpec, document.tree, document)
+    return validate_encoding(document.tree, document)

@@ -51,6 +51,23 @@ def whole(minimum: int, maximum: int, *, odd: bool = False) -> Check:
     return check
 
 
+def number(minimum: float, maximum: float) -> Check:
+    """The check of a choice that must be a number within limits."""
+    limits = f"a number from {minimum:g} to {maximum:g}"
+
+    def check(value: Any) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return wrong_type(value, limits)
+        return None if minimum <= value <= maximum else f"must be {limits}, is {shown(value)}"
+
+    return check
+
+
+def flag(value: Any) -> str | None:
+    """The check of a choice that must be true or false."""
+    return None if isinstance(value, bool) else wrong_type(value, "true or false")
+
+
 def one_of(*allowed: str) -> Check:
     """The check of a choice that must be one of some words."""
 

@@ -15,7 +15,8 @@ from moonas.errors import SpecError, UnknownNameError
 from moonas.registry import Named, is_dotted_path, name_of
 from moonas.spec.device import load_device_tree
 from moonas.spec.document import HEADER, Document, read_document
-from moonas.spec.encoding import EncodingSpec, FactorySpec, load_encoding
+from moonas.spec.encoding import load_encoding, validate_encoding
+from moonas.spec.family import EncodingSpec, FactorySpec
 from moonas.spec.metric import Cost, Goal
 from moonas.spec.overrides import apply_overrides
 from moonas.spec.plain import plain
@@ -143,7 +144,7 @@ def _named_part(document: Document, key: str, kind: str) -> dict[str, Any]:
 def _resolve_encoding(document: Document) -> EncodingSpec | FactorySpec:
     found = _named_part(document, "encoding", "an encoding")
     if "family" in found or "name" not in found:
-        return validate(EncodingSpec, {"name": str(document.tree["name"]), **found}, document, ("encoding",))
+        return validate_encoding({"name": str(document.tree["name"]), **found}, document, ("encoding",))
     if is_dotted_path(found["name"]):
         return validate(FactorySpec, found, document, ("encoding",))
     beside = [key for key in found if key != "name"]

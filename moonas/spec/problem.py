@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 
 from moonas.errors import choose_from
 from moonas.spec.data import DataSpec, TaskSpec
 from moonas.spec.device import DeviceSpec
 from moonas.spec.document import Location, dotted
-from moonas.spec.encoding import EncodingSpec, FactorySpec
+from moonas.spec.family import EncodingSpec, FactorySpec
 from moonas.spec.metric import METRICS
 from moonas.spec.objective import ConstraintSpec, MetricUse, ObjectiveSpec
 from moonas.spec.search import BudgetSpec, SearchSpec
@@ -47,7 +47,7 @@ class ProblemSpec(SpecModel):
     """
 
     name: Annotated[str, AfterValidator(_check_name)]
-    encoding: EncodingSpec | FactorySpec
+    encoding: SerializeAsAny[EncodingSpec] | FactorySpec
     data: Annotated[DataSpec | None, BeforeValidator(named)] = None
     task: TaskSpec | None = None
     device: DeviceSpec = DeviceSpec()

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from moonas.encoding.catalogue import encoding_of
 from moonas.encoding.encoding import Encoding, Gene
 from moonas.encoding.laws import check_coding
 from moonas.errors import SpecError, choose_from, one_line
 from moonas.hardware.device import DeviceProfile
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Budget
-from moonas.registry import ENCODINGS, STRATEGIES, import_path
-from moonas.spec.encoding import FactorySpec
+from moonas.registry import STRATEGIES, import_path
+from moonas.spec.family import FactorySpec
 from moonas.spec.metric import COLUMNS, LATENCY_COLUMNS, METRICS
 from moonas.spec.objective import ObjectiveSpec
 from moonas.spec.problem import ProblemSpec
@@ -31,8 +32,7 @@ def assemble_encoding(spec: ProblemSpec) -> Encoding:
         SpecError: if a factory of the user's own does not give one.
     """
     if not isinstance(spec.encoding, FactorySpec):
-        encoding: Encoding = ENCODINGS.load(spec.encoding.family)(spec.encoding.tree())
-        return encoding
+        return encoding_of(spec.encoding)
     made, what = import_path(spec.encoding.name), f"encoding {spec.encoding.name}"
     if not isinstance(made, Encoding):
         made = call_with_options(made, spec.encoding.options, what)

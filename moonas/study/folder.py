@@ -17,7 +17,7 @@ import filelock
 
 from moonas.errors import MoonasError, RunFolderError
 from moonas.spec.document import HEADER
-from moonas.spec.encoding import EncodingSpec
+from moonas.spec.family import EncodingSpec
 from moonas.spec.load import load_problem, to_yaml
 from moonas.spec.problem import ProblemSpec
 from moonas.study.archive_file import is_archive

@@ -9,13 +9,14 @@ import pytest
 
 from moonas.encoding.staged_cnn import StagedCNNEncoding
 from moonas.errors import EncodingError
+from moonas.spec.staged_cnn import StagedCNNSpec
 
 TREE = {
     "stem": {"width": (4, 8, 16), "kernel": 3, "stride": 1},
     "stages": [{"block": "plain", "depth": (1, 2), "width": 8, "kernel": 3, "stride": 2, "expansion": 4}],
     "head": {"width": 0},
 }
-ENCODING = StagedCNNEncoding(TREE)
+ENCODING = StagedCNNEncoding(StagedCNNSpec(name="space", family="staged_cnn", **TREE).tree())
 
 
 @pytest.mark.parametrize("genotype", [(), (0,), (0, 0, 0)])
@@ -57,7 +58,7 @@ def test_samples_repeat_with_the_seed() -> None:
 
 
 def test_an_encoding_without_genes_holds_its_one_network() -> None:
-    fixed = StagedCNNEncoding({**TREE, "stem": {"width": 4, "kernel": 3, "stride": 1}, "stages": []})
+    fixed = StagedCNNEncoding({**ENCODING.tree, "stem": {**ENCODING.tree["stem"], "width": 4}, "stages": []})
     assert fixed.genes == ()
     assert fixed.sample(np.random.default_rng(0)) == ()
     assert fixed.encode(fixed.decode(())) == ()

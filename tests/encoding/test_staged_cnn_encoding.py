@@ -3,130 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import math
-import re
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from moonas import content
+from moonas.encoding.catalogue import encoding_of
 from moonas.encoding.encoding import Encoding, Genotype
 from moonas.encoding.staged_cnn import StagedCNNEncoding
 from moonas.errors import EncodingError
-from moonas.network.architecture import Architecture, architecture_from_dict
-from moonas.network.staged_cnn import Stage, StagedCNN, Stem
-from moonas.registry import ENCODINGS
+from moonas.network.architecture import Architecture
+from moonas.network.staged_cnn import Head, Stage, StagedCNN, Stem
 from moonas.spec.encoding import load_encoding
-
-SHIPPED_FOLDER = content.shipped_folder("encodings")
-SHIPPED = sorted(path.stem for path in SHIPPED_FOLDER.glob("*.yaml"))
-every_shipped = pytest.mark.parametrize("name", SHIPPED)
-
-
-@cache
-def shipped(name: str) -> Encoding:
-    spec = load_encoding(str(SHIPPED_FOLDER / f"{name}.yaml"))
-    encoding: Encoding = ENCODINGS.load(spec.family)(spec.tree())
-    return encoding
-
-
-def genotypes(encoding: Encoding) -> st.SearchStrategy[Genotype]:
-    return st.tuples(*(st.integers(0, len(gene.choices) - 1) for gene in encoding.genes))
+from moonas.spec.staged_cnn import StagedCNNSpec
 
 
 def all_genotypes(encoding: Encoding) -> list[Genotype]:
     return list(itertools.product(*(range(len(gene.choices)) for gene in encoding.genes)))
-
-
-def test_encodings_are_shipped() -> None:
-    assert SHIPPED
-
-
-@every_shipped
-@settings(deadline=None, max_examples=60)
-@given(data=st.data())
-def test_decode_undoes_encode(name: str, data: st.DataObject) -> None:
-    encoding = shipped(name)
-    genotype = data.draw(genotypes(encoding))
-    architecture = encoding.decode(genotype)
-    assert encoding.decode(encoding.encode(architecture)) == architecture
-
-
-@every_shipped
-@settings(deadline=None, max_examples=60)
-@given(data=st.data())
-def test_the_canonical_genotype_is_its_own(name: str, data: st.DataObject) -> None:
-    encoding = shipped(name)
-    canonical = encoding.canonical(data.draw(genotypes(encoding)))
-    encoding.check(canonical)
-    assert encoding.canonical(canonical) == canonical
-
-
-@every_shipped
-@settings(deadline=None, max_examples=60)
-@given(data=st.data())
-def test_inactive_genes_change_nothing(name: str, data: st.DataObject) -> None:
-    encoding = shipped(name)
-    genotype, other = data.draw(genotypes(encoding)), data.draw(genotypes(encoding))
-    active = encoding.active(genotype)
-    varied = tuple(a if keep else b for a, b, keep in zip(genotype, other, active, strict=True))
-    assert encoding.decode(varied) == encoding.decode(genotype)
-    assert encoding.active(varied) == active
-    assert encoding.canonical(varied) == encoding.canonical(genotype)
-
-
-@every_shipped
-@settings(deadline=None, max_examples=30)
-@given(data=st.data())
-def test_active_genes_change_the_architecture_by_every_choice(name: str, data: st.DataObject) -> None:
-    """The shipped spaces have one optional stage at most, so no change of an active gene is undone by another slot."""
-    encoding = shipped(name)
-    genotype = data.draw(genotypes(encoding))
-    architecture = encoding.decode(genotype)
-    for i, active in enumerate(encoding.active(genotype)):
-        for choice in range(len(encoding.genes[i].choices)):
-            if active and choice != genotype[i]:
-                other = (*genotype[:i], choice, *genotype[i + 1 :])
-                assert encoding.decode(other) != architecture, encoding.genes[i].name
-
-
-@every_shipped
-@settings(deadline=None, max_examples=60)
-@given(data=st.data())
-def test_equal_keys_mean_equal_architectures_and_equal_canonical_genotypes(name: str, data: st.DataObject) -> None:
-    encoding = shipped(name)
-    one, two = data.draw(genotypes(encoding)), data.draw(genotypes(encoding))
-    a, b = encoding.decode(one), encoding.decode(two)
-    assert (a == b) == (a.key == b.key) == (encoding.canonical(one) == encoding.canonical(two))
-
-
-@every_shipped
-@settings(deadline=None, max_examples=30)
-@given(data=st.data())
-def test_decoded_architectures_survive_their_description(name: str, data: st.DataObject) -> None:
-    encoding = shipped(name)
-    architecture = encoding.decode(data.draw(genotypes(encoding)))
-    assert architecture_from_dict(architecture.to_dict()) == architecture
-
-
-@every_shipped
-def test_gene_names_are_columns_of_their_own(name: str) -> None:
-    names = [gene.name for gene in shipped(name).genes]
-    assert len(set(names)) == len(names)
-    assert not {"key", "number", "state", "seconds", "error"} & set(names)
-
-
-@every_shipped
-def test_the_comment_of_a_shipped_file_counts_its_genotypes_right(name: str) -> None:
-    """As in `..., 9.4 million genotypes.` or `..., 192 genotypes.`"""
-    said = re.search(r"([\d.,]+) (million )?genotypes", content.summary(SHIPPED_FOLDER / f"{name}.yaml"))
-    assert said is not None
-    count = math.prod(int(size) for size in shipped(name).sizes)
-    assert said[1] == (f"{count / 1e6:.1f}" if said[2] else f"{count:,}")
 
 
 # One space by hand, with its networks.
@@ -139,9 +32,8 @@ def stage(**fields: Any) -> dict[str, Any]:
 
 
 def space(*stages: dict[str, Any], stem: Any = 4, head: Any = 0) -> StagedCNNEncoding:
-    return StagedCNNEncoding(
-        {"stem": {"width": stem, "kernel": 3, "stride": 1}, "stages": list(stages), "head": {"width": head}}
-    )
+    tree = {"stem": {"width": stem, "kernel": 3, "stride": 1}, "stages": list(stages), "head": {"width": head}}
+    return StagedCNNEncoding(StagedCNNSpec(name="space", family="staged_cnn", **tree).tree())
 
 
 SMALL = space(
@@ -155,12 +47,12 @@ SMALL = space(
 
 def test_a_genotype_decodes_to_the_network_that_its_choices_say() -> None:
     assert SMALL.decode((1, 1, 1, 0, 1, 1)) == StagedCNN(
-        Stem(8), (Stage("plain", 1, 8, 3, 1), Stage("inverted_residual", 1, 8, 3, 2, expansion=4)), 32
+        Stem(8), (Stage("plain", 1, 8, 3, 1), Stage("inverted_residual", 1, 8, 3, 2, expansion=4)), Head(32)
     )
 
 
 def test_a_stage_of_depth_zero_is_left_out_and_its_other_genes_are_inactive() -> None:
-    assert SMALL.decode((0, 1, 0, 1, 1, 0)) == StagedCNN(Stem(4), (Stage("plain", 1, 8, 3, 1),), 0)
+    assert SMALL.decode((0, 1, 0, 1, 1, 0)) == StagedCNN(Stem(4), (Stage("plain", 1, 8, 3, 1),))
     assert SMALL.active((0, 1, 0, 1, 1, 0)) == (True, False, True, False, False, True)
 
 
@@ -209,7 +101,7 @@ def test_the_number_of_networks_of_the_small_space_is_that_counted_by_hand() -> 
 
 
 def test_the_number_of_networks_of_tiny_cnn_is_that_counted_by_hand() -> None:
-    encoding = shipped("tiny_cnn")
+    encoding = encoding_of(load_encoding("tiny_cnn"))
     # First stage: 2 blocks, 2 widths, 2 kernels. Second: absent, residual (3 widths), or inverted (3 times 2).
     assert len({encoding.decode(genotype).key for genotype in all_genotypes(encoding)}) == 8 * (1 + 3 + 6)
 
@@ -259,7 +151,7 @@ def changed(i: int, **fields: Any) -> StagedCNN:
         replace(BASE, stem=Stem(5)),
         replace(BASE, stem=Stem(4, kernel=5)),
         replace(BASE, stem=Stem(4, stride=2)),
-        replace(BASE, head_width=64),
+        replace(BASE, head=Head(64)),
         replace(BASE, stages=()),
         replace(BASE, stages=BASE.stages[1:]),
         replace(BASE, stages=BASE.stages[::-1]),

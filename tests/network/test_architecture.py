@@ -17,7 +17,7 @@ from torch import nn
 
 from moonas.errors import MoonasError, UnknownNameError
 from moonas.network.architecture import Architecture, Task, architecture_from_dict
-from moonas.network.staged_cnn import Stage, StagedCNN, Stem
+from moonas.network.staged_cnn import Head, Stage, StagedCNN, Stem
 
 NETWORK = StagedCNN(
     stem=Stem(width=16),
@@ -25,18 +25,18 @@ NETWORK = StagedCNN(
         Stage(block="residual", depth=2, width=24, kernel=5, stride=2),
         Stage(block="inverted_residual", depth=1, width=32, kernel=3, stride=2, expansion=4),
     ),
-    head_width=64,
+    head=Head(64),
 )
 
 # The canonical text of NETWORK, written by hand: sorted keys, no blanks, no fields that have their defaults.
 TEXT = (
-    '["staged_cnn",{"head_width":64,"stages":['
+    '["staged_cnn",{"head":["Head",{"width":64}],"stages":['
     '["Stage",{"block":"residual","depth":2,"kernel":5,"stride":2,"width":24}],'
     '["Stage",{"block":"inverted_residual","depth":1,"expansion":4,"kernel":3,"stride":2,"width":32}]],'
     '"stem":["Stem",{"width":16}]}]'
 )
 # `printf %s "$TEXT" | sha256sum`, first 12 digits. Archives hold such keys: a change of it orphans every run folder.
-KEY = "staged_cnn-55e920672382"
+KEY = "staged_cnn-7830f6e19ae7"
 
 
 def test_the_key_is_the_family_and_a_sha256_digest_of_the_content() -> None:
@@ -46,7 +46,7 @@ def test_the_key_is_the_family_and_a_sha256_digest_of_the_content() -> None:
 
 def test_the_key_is_the_same_in_another_process_with_another_hash_seed() -> None:
     code = (
-        "from moonas.network.staged_cnn import Stage, StagedCNN, Stem\n"
+        "from moonas.network.staged_cnn import Head, Norm, Squeeze, Stage, StagedCNN, Stem\n"
         f"print({NETWORK!r}.key)\n"
         "import sys; assert 'torch' not in sys.modules, 'a key costs no torch'"
     )
@@ -148,7 +148,7 @@ def test_architectures_of_the_same_values_are_one() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        dataclasses.replace(NETWORK, head_width=0),
+        dataclasses.replace(NETWORK, head=Head()),
         dataclasses.replace(NETWORK, stem=Stem(width=16, kernel=5)),
         dataclasses.replace(NETWORK, stem=Stem(width=16, stride=2)),
         dataclasses.replace(NETWORK, stages=NETWORK.stages[:1]),
@@ -164,7 +164,7 @@ def test_any_change_of_the_content_is_another_architecture_with_another_key(othe
 
 def test_an_architecture_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        NETWORK.head_width = 0  # type: ignore[misc]
+        NETWORK.head = Head()  # type: ignore[misc]
 
 
 def test_a_description_without_a_family_is_refused() -> None:
@@ -174,7 +174,7 @@ def test_a_description_without_a_family_is_refused() -> None:
 
 def test_a_family_that_is_unknown_is_answered_by_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="staged_cnn"):
-        architecture_from_dict({"family": "staged_cn", "stem": {"width": 8}, "stages": [], "head_width": 0})
+        architecture_from_dict({"family": "staged_cn", "stem": {"width": 8}, "stages": []})
 
 
 def test_an_architecture_that_does_not_say_how_to_build_is_abstract() -> None:

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from moonas.network.architecture import Task
-from moonas.network.blocks import InvertedResidual, Residual, convolution
-from moonas.network.staged_cnn import Stage, StagedCNN, Stem
+from moonas.network.blocks import Block, BlockMaker
+from moonas.network.layers import convolution
+from moonas.network.staged_cnn import Head, Stage, StagedCNN, Stem
 
 IMAGENET = Task((3, 224, 224), 1000)
 CIFAR = Task((3, 32, 32), 10)
@@ -24,7 +25,7 @@ def conv_bn(inputs: int, outputs: int, kernel: int, groups: int = 1) -> int:
 
 
 def one_stage(stage: Stage, stem_width: int = 8, head_width: int = 0) -> StagedCNN:
-    return StagedCNN(Stem(width=stem_width), (stage,), head_width)
+    return StagedCNN(Stem(width=stem_width), (stage,), Head(head_width))
 
 
 # Stage, from 8 channels -> the count of the stage by hand.
@@ -113,7 +114,7 @@ MOBILENET_V2 = StagedCNN(
         Stage("inverted_residual", 3, 160, 3, 2, expansion=6),
         Stage("inverted_residual", 1, 320, 3, 1, expansion=6),
     ),
-    head_width=1280,
+    head=Head(1280),
 )
 
 
@@ -180,7 +181,7 @@ def test_a_stage_divides_odd_sizes_by_its_stride_and_rounds_up(block: str, kerne
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 33, 17), (2, 5, 64), (4, 7, 7)])
 def test_logits_are_one_per_image_and_class_whatever_the_input(shape: tuple[int, int, int]) -> None:
     stages = (Stage("plain", 1, 8, 3, 2), Stage("residual", 2, 12, 5, 2), Stage("separable", 1, 16, 3, 2))
-    module = StagedCNN(Stem(4), stages, head_width=24).build(Task(shape, 5))
+    module = StagedCNN(Stem(4), stages, Head(24)).build(Task(shape, 5))
     assert module(torch.randn(3, *shape)).shape == (3, 5)
 
 
@@ -196,13 +197,27 @@ def test_every_parameter_learns(block: str) -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
+def block_of(inputs: int, stride: int, stage: Stage) -> Block:
+    block = BlockMaker(StagedCNN(Stem(4), (stage,))).make(inputs, stride, stage)
+    assert isinstance(block, Block)
+    return block
+
+
+def residual(inputs: int, outputs: int, stride: int) -> Block:
+    return block_of(inputs, stride, Stage("residual", 1, outputs, 3, stride))
+
+
+def inverted_residual(inputs: int, outputs: int, stride: int, expansion: int) -> Block:
+    return block_of(inputs, stride, Stage("inverted_residual", 1, outputs, 3, stride, expansion))
+
+
 def silence(layer: nn.BatchNorm2d) -> None:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
 
 
 def test_the_shortcut_of_a_residual_block_passes_its_input() -> None:
-    block = Residual(4, 4, 3, 1)
+    block = residual(4, 4, 1)
     silence(block.body[-1][-1])
     features = torch.randn(2, 4, 5, 5)
     assert torch.equal(block(features), features.relu())
@@ -210,7 +225,7 @@ def test_the_shortcut_of_a_residual_block_passes_its_input() -> None:
 
 def test_the_projection_of_a_residual_block_subsamples() -> None:
     """Option B of He et al.: a 1x1 convolution of the block's stride, with batch normalisation and no activation."""
-    block = Residual(2, 3, 3, 2).eval()
+    block = residual(2, 3, 2).eval()
     silence(block.body[-1][-1])
     features = torch.randn(2, 2, 6, 6)
     projection, normalisation = block.shortcut
@@ -219,7 +234,7 @@ def test_the_projection_of_a_residual_block_subsamples() -> None:
 
 
 def test_an_inverted_residual_block_adds_its_input_where_the_shapes_allow() -> None:
-    block = InvertedResidual(4, 4, 3, 1, 2)
+    block = inverted_residual(4, 4, 1, 2)
     silence(block.body[-1][-1])
     features = torch.randn(2, 4, 5, 5)
     assert torch.equal(block(features), features)  # linear: no activation after the sum
@@ -227,14 +242,14 @@ def test_an_inverted_residual_block_adds_its_input_where_the_shapes_allow() -> N
 
 @pytest.mark.parametrize(("outputs", "stride"), [(4, 2), (6, 1)])
 def test_an_inverted_residual_block_of_another_shape_has_no_shortcut(outputs: int, stride: int) -> None:
-    block = InvertedResidual(4, outputs, 3, stride, 2)
+    block = inverted_residual(4, outputs, stride, 2)
     silence(block.body[-1][-1])
     assert block(torch.randn(2, 4, 6, 6)).abs().max() == 0
 
 
 def test_the_bottleneck_of_an_inverted_residual_is_linear() -> None:
     torch.manual_seed(0)
-    assert InvertedResidual(4, 6, 3, 2, 2)(torch.randn(8, 4, 6, 6)).min() < 0
+    assert inverted_residual(4, 6, 2, 2)(torch.randn(8, 4, 6, 6)).min() < 0
 
 
 def test_a_separable_block_keeps_channels_apart_before_it_mixes_them() -> None:
@@ -246,7 +261,7 @@ def test_a_separable_block_keeps_channels_apart_before_it_mixes_them() -> None:
 
 def test_a_block_leaves_the_features_it_was_given_alone() -> None:
     """Activations work in place, which must not reach over into the shortcut."""
-    for block in (Residual(4, 4, 3, 1), InvertedResidual(4, 4, 3, 1, 2), InvertedResidual(4, 4, 3, 1, 1)):
+    for block in (residual(4, 4, 1), inverted_residual(4, 4, 1, 2), inverted_residual(4, 4, 1, 1)):
         features = torch.randn(2, 4, 5, 5)
         before = features.clone()
         block(features)
@@ -254,5 +269,5 @@ def test_a_block_leaves_the_features_it_was_given_alone() -> None:
 
 
 def test_an_inactive_convolution_ends_with_its_normalisation() -> None:
-    assert isinstance(convolution(2, 3, 3, active=False)[-1], nn.BatchNorm2d)
+    assert isinstance(convolution(2, 3, 3, activation=None)[-1], nn.BatchNorm2d)
     assert isinstance(convolution(2, 3, 3)[-1], nn.ReLU)

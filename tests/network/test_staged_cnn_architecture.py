@@ -46,7 +46,7 @@ def test_an_expansion_that_no_block_uses_makes_no_other_network(block: str) -> N
         "family": "staged_cnn",
         "stem": {"width": 4},
         "stages": [{**fields, "expansion": 4}],
-        "head_width": 0,
+        "head": {"width": 0},
     }
     try:
         read = architecture_from_dict(description)
@@ -62,7 +62,7 @@ def test_an_expansion_that_no_block_uses_makes_no_other_network(block: str) -> N
 def test_a_description_that_means_no_network_is_refused_not_built_as_another(field: str, value: object) -> None:
     """As an architecture.json edited by hand may hold: depth 0 must not become one block, nor an error be torch's."""
     fields = {"block": "plain", "depth": 1, "width": 4, "kernel": 3, "stride": 1, "expansion": 1, field: value}
-    description = {"family": "staged_cnn", "stem": {"width": 4}, "stages": [fields], "head_width": 0}
+    description = {"family": "staged_cnn", "stem": {"width": 4}, "stages": [fields], "head": {"width": 0}}
     with pytest.raises(MoonasError, match=field):
         architecture_from_dict(description).build(Task((1, 8, 8), 2))
 
@@ -73,7 +73,7 @@ def test_a_description_that_means_no_network_is_refused_not_built_as_another(fie
     ids=["no stem", "no stages", "unknown field", "missing fields"],
 )
 def test_a_malformed_description_is_refused_as_a_mistake_of_the_user(change: dict[str, object]) -> None:
-    description: dict[str, object] = {"family": "staged_cnn", "stem": {"width": 4}, "stages": [], "head_width": 0}
+    description: dict[str, object] = {"family": "staged_cnn", "stem": {"width": 4}, "stages": [], "head": {"width": 0}}
     description |= change
     description = {name: value for name, value in description.items() if value is not None}
     with pytest.raises(MoonasError):

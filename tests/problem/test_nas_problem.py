@@ -25,19 +25,19 @@ from moonas.encoding.staged_cnn import StagedCNNEncoding
 from moonas.problem.nas_problem import NASProblem
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import State, Trial
+from moonas.spec.staged_cnn import StagedCNNSpec
 
 WIDTHS = (4, 8, 12, 16, 24, 32)
 STAGE = {"kernel": 3, "stride": 1, "expansion": 4}
-ENCODING = StagedCNNEncoding(
-    {
-        "stem": {"width": WIDTHS, "kernel": 3, "stride": 1},
-        "stages": [
-            {"block": "plain", "depth": (1, 2, 3), "width": WIDTHS, **STAGE},
-            {"depth": (0, 1, 2, 3), "width": WIDTHS, "block": ("plain", "residual"), **STAGE},
-        ],
-        "head": {"width": (0, 16, 32)},
-    }
-)
+TREE: dict[str, Any] = {
+    "stem": {"width": WIDTHS, "kernel": 3, "stride": 1},
+    "stages": [
+        {"block": "plain", "depth": (1, 2, 3), "width": WIDTHS, **STAGE},
+        {"depth": (0, 1, 2, 3), "width": WIDTHS, "block": ("plain", "residual"), **STAGE},
+    ],
+    "head": {"width": (0, 16, 32)},
+}
+ENCODING = StagedCNNEncoding(StagedCNNSpec(name="space", family="staged_cnn", **TREE).tree())
 ACCURACY, COST = Objective("accuracy", "maximize"), Objective("cost", "minimize")
 EVENNESS = Objective("evenness", "maximize")
 LIMITS = (Constraint("cost", at_most=12.0), Constraint("accuracy", at_least=0.1))
@@ -195,7 +195,7 @@ def test_variables_are_the_genes_within_their_choices() -> None:
     assert problem.n_var == len(ENCODING.genes)
     assert problem.n_obj == 2
     np.testing.assert_array_equal(problem.xl, [0] * 7)
-    np.testing.assert_array_equal(problem.xu, [5, 2, 5, 3, 5, 1, 2])
+    np.testing.assert_array_equal(problem.xu, [5, 2, 5, 1, 3, 5, 2])
     assert problem.vtype is int
 
 

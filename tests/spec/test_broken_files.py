@@ -14,6 +14,7 @@ import pytest
 from moonas import content
 from moonas.errors import MoonasError, SpecError
 from moonas.registry import DATA_SETS, STRATEGIES
+from moonas.spec.encoding import FAMILY_SPECS
 from moonas.spec.load import load_problem
 from moonas.spec.metric import METRICS
 from moonas.spec.problem import ProblemSpec
@@ -51,7 +52,8 @@ OR_FUNCTION = "or give a function of your own as package.module:function"
 OR_OWN = "or give your own as package.module:name"
 OR_FILE = "or give the path of a file"
 NAME_RULE = "must be letters, digits, '_', '-' or '.', the first a letter or digit"
-BLOCKS = "plain, residual, separable, inverted_residual"
+FAMILIES = ", ".join(sorted(FAMILY_SPECS))
+BLOCKS = "plain, residual, bottleneck, separable, inverted_residual, fused_inverted_residual"
 DEVICE_FIELDS = "batch, kind, name, processor, round_ms, rounds, runtime, threads"
 DATA = ", ".join(DATA_SETS.names())
 STRATEGY = ", ".join(STRATEGIES.names())
@@ -512,7 +514,8 @@ NAMES = [
     case(
         "unknown_encoding",
         line(2, "encoding: resnet9"),
-        f"{{file}}, line 2, encoding.name: unknown encoding 'resnet9'; choose from {ENCODINGS}, {OR_FILE}",
+        f"{{file}}, line 2, encoding.name: unknown encoding 'resnet9'; choose from {ENCODINGS}, {OR_FILE}; "
+        "did you mean 'resnet'?",
     ),
     case(
         "encoding_file_that_is_missing",
@@ -951,21 +954,24 @@ BROKEN_PROBLEMS = [
 ]
 
 BROKEN_ENCODINGS = [
-    case("no_family", line(1, "", of=ENCODING), "{file}, family: is missing"),
+    case("no_family", line(1, "", of=ENCODING), f"{{file}}, family: is missing; choose from {FAMILIES}"),
     case(
         "unknown_family",
         line(1, "family: stagedcnn", of=ENCODING),
-        "{file}, line 1, family: must be staged_cnn, is the text 'stagedcnn'; did you mean 'staged_cnn'?",
+        f"{{file}}, line 1, family: unknown family 'stagedcnn'; choose from {FAMILIES}; did you mean 'staged_cnn'?",
     ),
     case(
         "unknown_key",
         plus("stage: []", to=ENCODING),
-        "{file}, line 8, stage: unknown key; choose from family, head, name, stages, stem; did you mean 'stages'?",
+        "{file}, line 8, stage: unknown key; choose from drop_path, family, head, name, norm, "
+        "resolution, squeeze, stages, stem, zero_gamma; did you mean 'stages'?",
     ),
     case(
         "unknown_key_in_a_stage",
         line(6, "    width: 8\n    kernal: 3", of=ENCODING),
-        "{file}, line 7, stages.0.kernal: unknown key; choose from block, depth, expansion, kernel, stride, width; "
+        "{file}, line 7, stages.0.kernal: unknown key; choose from activation, block, bottleneck_ratio, "
+        "depth, expansion, "
+        "groups, kernel, squeeze_ratio, stride, width; "
         "did you mean 'kernel'?",
     ),
     case(
@@ -1064,7 +1070,7 @@ BROKEN_ENCODINGS = [
     case(
         "true_for_expansion",
         line(6, "    width: 8\n    expansion: true", of=ENCODING),
-        "{file}, line 7, stages.0.expansion: must be a whole number from 1 to 16, is true",
+        "{file}, line 7, stages.0.expansion: must be a number from 0.25 to 16, is true",
     ),
     case(
         "negative_head",

@@ -17,7 +17,7 @@ from moonas import content
 from moonas.encoding.encoding import Encoding
 from moonas.errors import MoonasError, SpecError
 from moonas.registry import DATA_SETS, import_path
-from moonas.spec.encoding import FactorySpec
+from moonas.spec.family import FactorySpec
 from moonas.spec.load import load_problem, objective, to_yaml
 
 CONTENT: dict[str, Any] = {"encoding": "tiny_cnn", "data": "digits", "objectives": [{"metric": "accuracy"}]}
@@ -100,11 +100,11 @@ def test_a_list_is_a_gene_and_a_scalar_is_fixed(tmp_path: Path) -> None:
     encoding = load_problem(CONTENT | {"encoding": str(path)}).encoding
     assert not isinstance(encoding, FactorySpec)
     tree = encoding.tree()
-    assert tree["stem"] == {"width": 8, "kernel": 3, "stride": 1}
-    assert tree["stages"] == [
-        {"block": "plain", "depth": 1, "width": (8, 16), "kernel": 3, "stride": 2, "expansion": 4},
-    ]
-    assert tree["head"] == {"width": 0}
+    assert tree["stem"].items() >= {"width": 8, "kernel": 3, "stride": 1}.items()
+    [stage] = tree["stages"]
+    written = {"block": "plain", "depth": 1, "width": (8, 16), "kernel": 3, "stride": 2, "expansion": 4}
+    assert stage.items() >= written.items()
+    assert tree["head"]["width"] == 0
 
 
 def test_a_path_to_data_is_relative_to_the_file_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

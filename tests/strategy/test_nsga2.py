@@ -20,6 +20,7 @@ from moonas.encoding.staged_cnn import StagedCNNEncoding
 from moonas.errors import MoonasError
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Trial
+from moonas.spec.staged_cnn import StagedCNNSpec
 from moonas.strategy.nsga2 import NSGA2
 from moonas.strategy.random_search import RandomSearch
 from moonas.strategy.strategy import Strategy
@@ -219,7 +220,7 @@ def test_only_active_genes_mutate() -> None:
         "stages": [{"block": ("inverted_residual", "plain"), **stage}],
         "head": {"width": 0},
     }
-    encoding = StagedCNNEncoding(tree)
+    encoding = StagedCNNEncoding(StagedCNNSpec(name="space", family="staged_cnn", **tree).tree())
     strategy = NSGA2(encoding=encoding, objectives=[F], population=1, crossover=0.0, mutation=1.0)
     # The genes: stem.width, then block, depth, width, kernel, expansion of the stage, which is absent here.
     absent = (0, 0, 0, 0, 0, 0)

@@ -123,7 +123,7 @@ def test_an_encoding_that_has_changed_its_meaning_is_noticed(tmp_path: Path, enc
         def decode(self, genotype: tuple[int, ...]) -> Any:
             return super().decode((*genotype[:5], (genotype[5] + 1) % 3, *genotype[6:]))
 
-    again = Archive(tmp_path / "trials.sqlite", Shifted(encoding._tree))  # type: ignore[attr-defined]
+    again = Archive(tmp_path / "trials.sqlite", Shifted(encoding.tree))  # type: ignore[attr-defined]
     with pytest.raises(RunFolderError, match=f"meant {trial.key}, and now it means"):
         again.get(trial.key)
     again.close()
