@@ -158,13 +158,21 @@ class Registry:
         return import_path(f"{entry.module}:{entry.attr}")
 
 
-FAMILIES = Registry("architecture family", {"staged_cnn": "moonas.network.staged_cnn:StagedCNN"}, "moonas.families")
+FAMILIES = Registry(
+    "architecture family",
+    {
+        "staged_cnn": "moonas.network.staged_cnn:StagedCNN",
+        "nas_bench_201": "moonas.network.nas_bench_201:NASBench201",
+    },
+    "moonas.families",
+)
 ENCODINGS = Registry(
     "encoding",
     {
         "staged_cnn": "moonas.encoding.staged_cnn:StagedCNNEncoding",
         "compound_scaling": "moonas.encoding.compound_scaling:CompoundScalingEncoding",
         "regnet": "moonas.encoding.regnet:RegNetEncoding",
+        "nas_bench_201": "moonas.encoding.nas_bench_201:NASBench201Encoding",
     },
     "moonas.encodings",
 )

@@ -145,7 +145,7 @@ def build_staged_cnn(network: StagedCNN, task: Task) -> nn.Sequential:
     stem, head = network.stem, network.head
     layers = OrderedDict[str, nn.Module]()
     if network.resolution and network.resolution != min(task.input_shape[1:]):
-        layers["resize"] = Resize(network.resolution)
+        layers["resize"] = Resize(task.input_shape[1:], network.resolution)
     layers["stem"] = make(task.input_shape[0], stem.width, stem.kernel, stride=stem.stride, activation=stem.activation)
     if stem.max_pool:
         layers["max_pool"] = nn.MaxPool2d(3, stride=2, padding=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -82,19 +82,16 @@ class DropPath(nn.Module):
 
 
 class Resize(nn.Module):
-    """Brings the shorter side of images to a number of pixels, bilinearly."""
+    """Resizes images bilinearly, keeping their aspect."""
 
-    def __init__(self, resolution: int):
+    def __init__(self, sides: Sequence[int], resolution: int):
+        """Bring the shorter of two `sides` to `resolution` pixels."""
         super().__init__()
-        self.resolution = resolution
+        self.sides = tuple(round(side * resolution / min(sides)) for side in sides)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(batch, channels, height, width) -> (batch, channels, *) with a shorter side of `resolution`."""
-        sides = [int(side) for side in images.shape[2:]]
-        if min(sides) == self.resolution:
-            return images
-        resized = [round(side * self.resolution / min(sides)) for side in sides]
-        return functional.interpolate(images, resized, mode="bilinear", align_corners=False)
+        """(batch, channels, *) -> (batch, channels, *sides)."""
+        return functional.interpolate(images, self.sides, mode="bilinear", align_corners=False)
 
 
 def initialise(module: nn.Module) -> None:

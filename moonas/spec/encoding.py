@@ -11,6 +11,7 @@ from moonas.errors import SpecError, UnknownNameError, choose_from
 from moonas.spec.compound_scaling import CompoundScalingSpec
 from moonas.spec.document import Document, Location, read_document
 from moonas.spec.family import EncodingSpec
+from moonas.spec.nas_bench_201 import NASBench201Spec
 from moonas.spec.regnet import RegNetSpec
 from moonas.spec.staged_cnn import StagedCNNSpec
 from moonas.spec.validation import validate
@@ -20,6 +21,7 @@ FAMILY_SPECS: Mapping[str, type[EncodingSpec]] = {
     "staged_cnn": StagedCNNSpec,
     "compound_scaling": CompoundScalingSpec,
     "regnet": RegNetSpec,
+    "nas_bench_201": NASBench201Spec,
 }
 
 
