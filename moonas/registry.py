@@ -163,6 +163,7 @@ FAMILIES = Registry(
     {
         "staged_cnn": "moonas.network.staged_cnn:StagedCNN",
         "nas_bench_201": "moonas.network.nas_bench_201:NASBench201",
+        "transformer": "moonas.network.transformer:Transformer",
     },
     "moonas.families",
 )
@@ -173,6 +174,7 @@ ENCODINGS = Registry(
         "compound_scaling": "moonas.encoding.compound_scaling:CompoundScalingEncoding",
         "regnet": "moonas.encoding.regnet:RegNetEncoding",
         "nas_bench_201": "moonas.encoding.nas_bench_201:NASBench201Encoding",
+        "transformer": "moonas.encoding.transformer:TransformerEncoding",
     },
     "moonas.encodings",
 )

@@ -11,7 +11,7 @@ from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from moonas.errors import MoonasError, one_line
+from moonas.errors import EncodingError, MoonasError, one_line
 from moonas.registry import FAMILIES
 
 if TYPE_CHECKING:
@@ -23,12 +23,25 @@ class Task:
     """What a network takes and gives.
 
     Attributes:
-        input_shape: (channels, height, width) of one input.
+        input_shape: of one input, (channels, height, width) of an image or (length, channels) of a sequence.
         classes: number of outputs.
     """
 
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     classes: int
+
+    @property
+    def side(self) -> int:
+        """The shorter side of an image, in pixels.
+
+        Raises:
+            EncodingError: if the inputs are no images.
+        """
+        if len(self.input_shape) != 3:
+            raise EncodingError(
+                f"networks of this family take images (channels, height, width), not {self.input_shape}"
+            )
+        return min(self.input_shape[1:])
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def build_staged_cnn(network: StagedCNN, task: Task) -> nn.Sequential:
     make = partial(convolution, norm=network.norm)
     stem, head = network.stem, network.head
     layers = OrderedDict[str, nn.Module]()
-    if network.resolution and network.resolution != min(task.input_shape[1:]):
+    if network.resolution and network.resolution != task.side:
         layers["resize"] = Resize(task.input_shape[1:], network.resolution)
     layers["stem"] = make(task.input_shape[0], stem.width, stem.kernel, stride=stem.stride, activation=stem.activation)
     if stem.max_pool:

@@ -84,7 +84,7 @@ class NASBench201(Architecture):
         """Build the network; see `Architecture.build`."""
         from moonas.network.cells import build_nas_bench_201  # torch
 
-        side = min(task.input_shape[1:])
+        side = task.side
         if side < _STRIDES:
             raise EncodingError(f"an input of {side} pixels is too small: the network shrinks it {_STRIDES}-fold")
         return build_nas_bench_201(self, task)

@@ -176,7 +176,7 @@ class StagedCNN(Architecture):
         return build_staged_cnn(self, task)
 
     def _check_strides(self, task: Task) -> None:
-        side = smallest = self.resolution or min(task.input_shape[1:])
+        side = smallest = self.resolution or task.side
         for place, stride in (
             ("stem", self.stem.stride),
             *((("max pooling", 2),) if self.stem.max_pool else ()),

@@ -15,16 +15,17 @@ Size = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _three(shape: Any) -> Any:
-    if isinstance(shape, list | tuple) and len(shape) != 3:
-        raise ValueError(f"must hold 3 whole numbers (channels, height, width), holds {len(shape)}")
+def _image_or_sequence(shape: Any) -> Any:
+    if isinstance(shape, list | tuple) and len(shape) not in (2, 3):
+        what = "3 whole numbers (channels, height, width), or 2 (length, channels)"
+        raise ValueError(f"must hold {what}, holds {len(shape)}")
     return shape
 
 
 class TaskSpec(SpecModel):
     """What the networks take and give, for a search without data."""
 
-    input_shape: Annotated[tuple[Size, Size, Size], LISTED, BeforeValidator(_three)]
+    input_shape: Annotated[tuple[Size, ...], LISTED, BeforeValidator(_image_or_sequence)]
     classes: Annotated[int, Field(ge=2)]
 
 

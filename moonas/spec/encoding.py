@@ -14,6 +14,7 @@ from moonas.spec.family import EncodingSpec
 from moonas.spec.nas_bench_201 import NASBench201Spec
 from moonas.spec.regnet import RegNetSpec
 from moonas.spec.staged_cnn import StagedCNNSpec
+from moonas.spec.transformer import TransformerSpec
 from moonas.spec.validation import validate
 from moonas.spec.wording import wrong_type
 
@@ -22,6 +23,7 @@ FAMILY_SPECS: Mapping[str, type[EncodingSpec]] = {
     "compound_scaling": CompoundScalingSpec,
     "regnet": RegNetSpec,
     "nas_bench_201": NASBench201Spec,
+    "transformer": TransformerSpec,
 }
 
 

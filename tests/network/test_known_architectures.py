@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 import moonas
 from moonas import content
@@ -13,7 +13,7 @@ from moonas.errors import MoonasError, UnknownNameError
 from moonas.spec.encoding import load_encoding
 
 # Parameters for 1000 classes, and millions of multiply-adds for an image of so many pixels, as torchvision documents
-# them for its own networks (mobilenet_v1: pytorchcv). They count convolutions and linear layers, and no normalisation.
+# them for its own networks (mobilenet_v1: pytorchcv). They count products of matrices, and no normalisation.
 PUBLISHED = {
     "resnet18": (11_689_512, 1814, 224),
     "resnet34": (21_797_672, 3664, 224),
@@ -37,6 +37,7 @@ PUBLISHED = {
     "regnet_y_800mf": (6_432_512, 834, 224),
     "regnet_y_1_6gf": (11_202_430, 1612, 224),
     "regnet_y_3_2gf": (19_436_338, 3176, 224),
+    "vit_b_16": (86_567_656, 17_564, 224),
 }
 
 
@@ -51,23 +52,10 @@ def test_a_known_network_has_its_published_parameters_and_multiply_adds(
     params, millions, side = published
     with torch.device("meta"):  # shapes only: no memory, no arithmetic
         module = moonas.architecture(name).build(moonas.Task((3, side, side), 1000)).eval()
-        counted = multiply_adds(module, torch.empty(1, 3, side, side))
+        with FlopCounterMode(display=False) as counter:  # PyTorch's own: two for each multiply-add, no normalisation
+            module(torch.empty(1, 3, side, side))
     assert sum(parameter.numel() for parameter in module.parameters()) == params
-    assert counted / 1e6 == pytest.approx(millions, rel=0.01)
-
-
-def multiply_adds(module: nn.Module, images: torch.Tensor) -> int:
-    counts = []
-
-    def count(layer: nn.Module, _: object, output: torch.Tensor) -> None:
-        assert isinstance(layer, nn.Conv2d | nn.Linear)
-        counts.append(output.numel() * layer.weight[0].numel())
-
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.register_forward_hook(count)
-    module(images)
-    return sum(counts)
+    assert counter.get_total_flops() / 2e6 == pytest.approx(millions, rel=0.01)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -82,6 +70,15 @@ def test_a_network_outside_of_a_space_is_refused(encoding: str, name: str) -> No
     """These spaces hold neighbours of the networks, but begin otherwise (zero gamma) or resize their input."""
     with pytest.raises(MoonasError, match="lies outside"):
         encoding_of(load_encoding(encoding)).encode(moonas.architecture(name))
+
+
+def test_squeeze_excite_and_hard_activations_are_where_the_paper_has_them() -> None:
+    """Table 1 of Howard et al., 2019: eight of the fifteen blocks of MobileNetV3-Large squeeze."""
+    module = moonas.architecture("mobilenet_v3_large").build(moonas.Task((3, 64, 64), 10))
+    kinds = [type(layer).__name__ for layer in module.modules()]
+    assert kinds.count("SqueezeExcite") == kinds.count("Hardsigmoid") == 8
+    assert module.stem[1].eps == 0.001
+    assert module.stem[1].momentum == 0.01
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:
