@@ -294,14 +294,14 @@ WRONG_TYPES = [
     case(
         "input_shape_too_short",
         without_data("").replace("[1, 8, 8]", "[8]"),
-        "{file}, line 2, task.input_shape: must hold 3 whole numbers (channels, height, width), or 2 (length, channels), "
-        "holds 1",
+        "{file}, line 2, task.input_shape: must hold 3 whole numbers (channels, height, width), "
+        "or 2 (length, channels), holds 1",
     ),
     case(
         "input_shape_too_long",
         without_data("").replace("[1, 8, 8]", "[32, 1, 8, 8]"),
-        "{file}, line 2, task.input_shape: must hold 3 whole numbers (channels, height, width), or 2 (length, channels), "
-        "holds 4",
+        "{file}, line 2, task.input_shape: must hold 3 whole numbers (channels, height, width), "
+        "or 2 (length, channels), holds 4",
     ),
     case(
         "number_for_input_shape",
