@@ -190,3 +190,5 @@ def test_content_folders_hold_data_only() -> None:
     for kind in content.KINDS:
         files = (path for path in content.shipped_folder(kind).rglob("*") if path.is_file())
         assert {path.suffix for path in files} <= {".yaml", ".csv"}
+        folders = {path.name for path in content.shipped_folder(kind).rglob("*") if path.is_dir()}
+        assert folders - {"__pycache__"} == ({"architectures"} if kind == "encodings" else set())

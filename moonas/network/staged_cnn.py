@@ -119,6 +119,9 @@ class Head:
 
     def __post_init__(self) -> None:
         _check_activation(self.activation)
+        for field in ("width", "hidden"):
+            if not isinstance(getattr(self, field), int) or getattr(self, field) < 0:
+                raise EncodingError(f"{field} of the head must be a whole number, is {getattr(self, field)!r}")
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,13 @@ class Squeeze:
     divisor: int = 1
     activation: str = "relu"
     gate: str = "sigmoid"
+
+    def __post_init__(self) -> None:
+        _check_activation(self.activation)
+        if self.of not in ("input", "hidden"):
+            raise EncodingError(f"squeeze must be of input or hidden, is of {self.of!r}")
+        if self.gate not in ("sigmoid", "hard_sigmoid"):
+            raise EncodingError(f"gate must be sigmoid or hard_sigmoid, is {self.gate!r}")
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,12 @@ def validate_encoding(tree: Mapping[str, Any], document: Document, at: Location 
 
 def _named_base(name: str, document: Document, at: Location) -> EncodingSpec:
     try:
-        return load_encoding(name, kind="architectures", beside=document.folder(at))
+        base = load_encoding(name, kind="architectures", beside=document.folder(at))
     except UnknownNameError as error:
         raise SpecError(document.mistake(at, str(error))) from error
+    if not isinstance(base, StagedCNNSpec):
+        raise SpecError(document.mistake(at, f"must be of the family staged_cnn; {name} is of {base.family}"))
+    return base
 
 
 def load_encoding(name: str, *, kind: str = "encodings", beside: Path = Path()) -> EncodingSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moonas.encoding.catalogue import encoding_of
 from moonas.encoding.encoding import Encoding, Gene
@@ -20,9 +20,6 @@ from moonas.spec.metric import COLUMNS, LATENCY_COLUMNS, METRICS
 from moonas.spec.objective import ObjectiveSpec
 from moonas.spec.problem import ProblemSpec
 from moonas.strategy.strategy import Strategy
-
-if TYPE_CHECKING:
-    pass
 
 
 def assemble_encoding(spec: ProblemSpec) -> Encoding:

@@ -90,3 +90,21 @@ def test_a_file_that_leaves_a_choice_is_no_architecture() -> None:
     path = content.shipped_folder("encodings") / "tiny_cnn.yaml"
     with pytest.raises(MoonasError, match=r"stages\.0\.block.*one value"):
         moonas.architecture(path)
+
+
+@pytest.mark.parametrize(
+    ("base", "message"),
+    [
+        ("regnet_x_400mf", "base: must be of the family staged_cnn; regnet_x_400mf is of regnet"),
+        ("efficientnet_b00", "base: unknown architecture 'efficientnet_b00'"),
+        (5, "base: must be `key: value` pairs"),
+    ],
+)
+def test_a_base_that_cannot_be_scaled_is_explained(base: object, message: str) -> None:
+    problem = {
+        "encoding": {"family": "compound_scaling", "base": base, "width": [1, 2]},
+        "task": {"input_shape": [3, 32, 32], "classes": 10},
+        "objectives": [{"metric": "params"}],
+    }
+    with pytest.raises(MoonasError, match=message):
+        moonas.load(problem)

@@ -100,11 +100,11 @@ def test_a_list_is_a_gene_and_a_scalar_is_fixed(tmp_path: Path) -> None:
     encoding = load_problem(CONTENT | {"encoding": str(path)}).encoding
     assert not isinstance(encoding, FactorySpec)
     tree = encoding.tree()
-    assert tree["stem"].items() >= {"width": 8, "kernel": 3, "stride": 1}.items()
-    [stage] = tree["stages"]
+    assert tree["stem"] == {"width": 8, "kernel": 3, "stride": 1, "activation": "relu", "max_pool": False}
     written = {"block": "plain", "depth": 1, "width": (8, 16), "kernel": 3, "stride": 2, "expansion": 4}
-    assert stage.items() >= written.items()
-    assert tree["head"]["width"] == 0
+    defaults = {"bottleneck_ratio": 0.25, "groups": 1, "squeeze_ratio": 0, "activation": "relu"}
+    assert tree["stages"] == [written | defaults]
+    assert tree["head"] == {"width": 0, "hidden": 0, "activation": "relu", "dropout": 0}
 
 
 def test_a_path_to_data_is_relative_to_the_file_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
