@@ -163,6 +163,7 @@ FAMILIES = Registry(
     {
         "staged_cnn": "moonas.network.staged_cnn:StagedCNN",
         "nas_bench_201": "moonas.network.nas_bench_201:NASBench201",
+        "darts": "moonas.network.darts:DARTS",
         "transformer": "moonas.network.transformer:Transformer",
     },
     "moonas.families",
@@ -174,6 +175,7 @@ ENCODINGS = Registry(
         "compound_scaling": "moonas.encoding.compound_scaling:CompoundScalingEncoding",
         "regnet": "moonas.encoding.regnet:RegNetEncoding",
         "nas_bench_201": "moonas.encoding.nas_bench_201:NASBench201Encoding",
+        "darts": "moonas.encoding.darts:DARTSEncoding",
         "transformer": "moonas.encoding.transformer:TransformerEncoding",
     },
     "moonas.encodings",

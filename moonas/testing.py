@@ -69,14 +69,17 @@ def _variations(encoding: Encoding, genotype: Genotype, random: np.random.Genera
 def _check_build(architecture: Architecture, task: Task, seed: int) -> None:
     import torch
 
+    from moonas.network.auxiliary import weighted_logits
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = architecture.build(task)
-        logits = module(torch.randn(4, *task.input_shape))
+        outputs = [logits for _, logits in weighted_logits(module, torch.randn(4, *task.input_shape))]
     expected = (4, task.classes)
-    require(tuple(logits.shape) == expected, f"the network gives {tuple(logits.shape)}, not {expected}")
-    require(logits.requires_grad, "the network's output has no gradient")
-    logits.square().mean().backward()
+    for logits in outputs:
+        require(tuple(logits.shape) == expected, f"the network gives {tuple(logits.shape)}, not {expected}")
+        require(logits.requires_grad, "the network's output has no gradient")
+    torch.stack(outputs).square().mean().backward()  # type: ignore[no-untyped-call]
     gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
     missing = [name for name, gradient in gradients.items() if gradient is None]
     require(not missing, f"parameters without a gradient: {', '.join(missing)}")

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from moonas.encoding.encoding import Genotype
-from moonas.encoding.tree import TreeEncoding
+from moonas.encoding.tree import TreeEncoding, merged
 from moonas.errors import EncodingError
 from moonas.network.architecture import Architecture
 from moonas.network.staged_cnn import UNUSED, Head, Norm, Squeeze, Stage, StagedCNN, Stem
@@ -44,10 +44,7 @@ class StagedCNNEncoding(TreeEncoding):
             *(self.fit(name, self.tree[name], vars(getattr(architecture, name))) for name in ("norm", "squeeze")),
             self._place(architecture.stages),
         ]
-        fitting = [part for part in parts if part is not None]
-        if len(fitting) < len(parts):
-            return None
-        return {name: choice for part in fitting for name, choice in part.items()}
+        return merged(parts)
 
     def active(self, genotype: Genotype) -> tuple[bool, ...]:
         """Genes of absent stages are inactive, but for the depth; so are those that the kind of block does not use."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moonas.encoding.encoding import Genotype
-from moonas.encoding.tree import TreeEncoding
+from moonas.encoding.tree import TreeEncoding, merged
 from moonas.errors import EncodingError
 from moonas.network.architecture import Architecture
 from moonas.network.transformer import Layer, Transformer
@@ -34,10 +34,7 @@ class TransformerEncoding(TreeEncoding):
         parts = [self.fit("", self.tree, {**whole, "depth": len(layers)})]
         for i, (part, layer) in enumerate(zip(offered, layers, strict=False)):
             parts.append(self.fit(f"layers.{i}", part, vars(layer)))
-        fitting = [part for part in parts if part is not None]
-        if len(fitting) < len(parts):
-            return None
-        return {name: choice for part in fitting for name, choice in part.items()}
+        return merged(parts)
 
     def active(self, genotype: Genotype) -> tuple[bool, ...]:
         """Genes of layers beyond the depth are inactive."""

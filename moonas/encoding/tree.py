@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from moonas.encoding.encoding import Encoding, Gene, Genotype
@@ -103,3 +103,13 @@ class TreeEncoding(Encoding):
             elif isinstance(offered, tuple) or offered != value:
                 return None
         return chosen
+
+
+def merged(parts: Iterable[Mapping[str, int] | None]) -> dict[str, int] | None:
+    """The choices of all parts; None if some part has none."""
+    chosen: dict[str, int] = {}
+    for part in parts:
+        if part is None:
+            return None
+        chosen |= part
+    return chosen

@@ -112,8 +112,10 @@ def seeded(seed: int, call: Callable[[], Result]) -> Result:
 
 
 def build(candidate: Candidate, task: Task) -> nn.Module:
-    """Build the network of a candidate; its weights come from the candidate's seed."""
-    return seeded(candidate.seed, lambda: candidate.architecture.build(task))
+    """Build the network of a candidate as it is deployed; its weights come from the candidate's seed."""
+    from moonas.network.auxiliary import without_auxiliary_heads  # torch
+
+    return seeded(candidate.seed, lambda: without_auxiliary_heads(candidate.architecture.build(task)))
 
 
 def checked(name: str, value: object) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, seeded
+from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, build, seeded
 from moonas.network.architecture import Architecture, Task
 
 MetricFunction = Callable[[Any, "EvaluationContext"], float]
@@ -78,4 +78,4 @@ class FunctionEvaluator(Evaluator):
         return [attempt(partial(self._measure, candidate)) for candidate in candidates]
 
     def _measure(self, candidate: Candidate) -> Mapping[str, float]:
-        return seeded(candidate.seed, lambda: self._call(candidate.architecture.build(self._call.task), candidate))
+        return seeded(candidate.seed, lambda: self._call(build(candidate, self._call.task), candidate))

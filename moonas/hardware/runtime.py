@@ -42,6 +42,7 @@ def to_onnx(module: nn.Module, images: torch.Tensor) -> bytes:
     buffer: Any = io.BytesIO()  # which the exporter takes, but does not say so
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # padding; onnxruntime folds what is left
         torch.onnx.export(module, (images,), buffer, dynamo=False, input_names=["input"], output_names=["logits"])
     exported: bytes = buffer.getvalue()
     return exported

@@ -82,7 +82,7 @@ class NASBench201(Architecture):
 
     def build(self, task: Task) -> nn.Module:
         """Build the network; see `Architecture.build`."""
-        from moonas.network.cells import build_nas_bench_201  # torch
+        from moonas.network.nas_bench_201_cells import build_nas_bench_201  # torch
 
         side = task.side
         if side < _STRIDES:

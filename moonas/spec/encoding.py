@@ -9,6 +9,7 @@ from typing import Any
 from moonas import content
 from moonas.errors import SpecError, UnknownNameError, choose_from
 from moonas.spec.compound_scaling import CompoundScalingSpec
+from moonas.spec.darts import DARTSSpec
 from moonas.spec.document import Document, Location, read_document
 from moonas.spec.family import EncodingSpec
 from moonas.spec.nas_bench_201 import NASBench201Spec
@@ -23,6 +24,7 @@ FAMILY_SPECS: Mapping[str, type[EncodingSpec]] = {
     "compound_scaling": CompoundScalingSpec,
     "regnet": RegNetSpec,
     "nas_bench_201": NASBench201Spec,
+    "darts": DARTSSpec,
     "transformer": TransformerSpec,
 }
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from moonas.errors import CandidateError
 from moonas.network.architecture import Architecture, Task
+from moonas.network.auxiliary import weighted_logits, without_auxiliary_heads
 from moonas.spec.training import FidelitySpec, TrainingSpec
 from moonas.training.augment import augment
 from moonas.training.data_sets import Part
@@ -55,6 +56,8 @@ class Trainer:
     def fit(self, architecture: Architecture, *, seed: int) -> nn.Module:
         """Build a network for the trainer's task and train it; all randomness comes from `seed`.
 
+        What only its training needs, auxiliary heads, is gone from the network that is returned.
+
         Raises:
             CandidateError: if the loss stops being a number.
         """
@@ -63,7 +66,7 @@ class Trainer:
             module = architecture.build(self.task)
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._train(module, torch.Generator().manual_seed(seed))
-        return module
+        return without_auxiliary_heads(module)
 
     def accuracy(self, module: nn.Module) -> float:
         """The share of validation images classified right, 0 to 1.
@@ -96,9 +99,7 @@ class Trainer:
             order = torch.randperm(len(labels), generator=generator)
             for indices in torch.split(order, self.recipe.batch)[:steps_per_epoch]:  # an incomplete batch is left out
                 batch = augment(images[indices], self.recipe.shift, self.recipe.flip, generator)
-                loss = functional.cross_entropy(
-                    module(batch), labels[indices], label_smoothing=self.recipe.label_smoothing
-                )
+                loss = self._loss(module, batch, labels[indices])
                 if not torch.isfinite(loss):
                     raise CandidateError(f"training diverged: the loss is {loss.item()} in epoch {epoch + 1}")
                 optimizer.zero_grad()
@@ -106,6 +107,15 @@ class Trainer:
                 optimizer.step()
                 schedule.step()
         recalibrate(module, images[torch.randperm(len(labels), generator=generator)[:_CALIBRATION_IMAGES]])
+
+    def _loss(self, module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy, of auxiliary heads too, each by its weight."""
+        smoothing = self.recipe.label_smoothing
+        losses = [
+            weight * functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+            for weight, logits in weighted_logits(module, images)
+        ]
+        return sum(losses[1:], losses[0])
 
     def _optimizer(self, module: nn.Module, steps: int) -> tuple[torch.optim.Optimizer, Any]:
         parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]

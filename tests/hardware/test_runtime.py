@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from moonas.encoding.staged_cnn import StagedCNNEncoding
+from moonas.content import shipped_folder
+from moonas.encoding.catalogue import encoding_of
 from moonas.errors import MoonasError
 from moonas.hardware.device import DeviceProfile
 from moonas.hardware.runtime import prepare, to_onnx
@@ -16,6 +17,8 @@ from moonas.network.architecture import Task
 from moonas.spec.encoding import load_encoding
 
 TASK = Task((3, 16, 16), 10)
+SHIPPED = sorted(path.stem for path in shipped_folder("encodings").glob("*.yaml"))
+FOR_SEQUENCES = ("sequence", "vit_tiny")
 
 
 def device(
@@ -28,12 +31,14 @@ def device(
     return DeviceProfile("here", "measured", processor, runtime, threads, batch, 2, 1.0)
 
 
-def used_module(seed: int) -> nn.Module:
+def used_module(seed: int, *, encoding: str = "small_cnn", task: Task = TASK) -> nn.Module:
     """A random network whose batch normalisation has seen something, in training mode as after a training."""
-    encoding = StagedCNNEncoding(load_encoding("small_cnn").tree())
-    module = encoding.decode(encoding.sample(np.random.default_rng(seed))).build(TASK)
-    with torch.no_grad():
-        module.train()(3 * torch.randn(8, *TASK.input_shape, generator=torch.Generator().manual_seed(seed)) + 1)
+    space = encoding_of(load_encoding(encoding))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = space.decode(space.sample(np.random.default_rng(seed))).build(task)
+        with torch.no_grad():
+            module.train()(3 * torch.randn(8, *task.input_shape) + 1)
     return module
 
 
@@ -50,10 +55,17 @@ class Watch:
         self.outputs.append(output.detach().clone())
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_an_exported_network_computes_what_pytorch_computes(seed: int) -> None:
-    module = used_module(seed).eval()
-    images = torch.randn(4, *TASK.input_shape, generator=torch.Generator().manual_seed(9))
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("encoding", "input_shape"),
+    [*((name, (3, 45, 64)) for name in SHIPPED), *((name, (50, 6)) for name in SHIPPED if name in FOR_SEQUENCES)],
+)
+def test_an_exported_network_computes_what_pytorch_computes(
+    encoding: str, input_shape: tuple[int, ...], seed: int
+) -> None:
+    task = Task(input_shape, 10)
+    module = used_module(seed, encoding=encoding, task=task).eval()
+    images = torch.randn(4, *task.input_shape, generator=torch.Generator().manual_seed(9))
     session = onnxruntime.InferenceSession(to_onnx(module, images), providers=["CPUExecutionProvider"])
     (logits,) = session.run(["logits"], {"input": images.numpy()})
     with torch.no_grad():

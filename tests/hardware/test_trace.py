@@ -12,25 +12,18 @@ from hypothesis import strategies as st
 from torch import nn
 
 from moonas.content import shipped_folder
-from moonas.encoding.encoding import Encoding
+from moonas.encoding.catalogue import encoding_of
 from moonas.hardware.trace import Operation, trace
 from moonas.network.architecture import Task
-from moonas.registry import ENCODINGS
 from moonas.spec.encoding import load_encoding
 
-FOR_ANY_SIDE = ("nas_bench_201", "sequence", "small_cnn", "tiny_cnn")
+FOR_ANY_SIDE = ("darts", "nas_bench_201", "sequence", "small_cnn", "tiny_cnn")
 SHIPPED = sorted(path.stem for path in shipped_folder("encodings").glob("*.yaml"))
 FLOAT = 4
 
 
-def shipped(name: str) -> Encoding:
-    spec = load_encoding(name)
-    encoding: Encoding = ENCODINGS.load(spec.family)(spec.tree())
-    return encoding
-
-
 def random_module(name: str, seed: int, task: Task) -> nn.Module:
-    encoding = shipped(name)
+    encoding = encoding_of(load_encoding(name))
     return encoding.decode(encoding.sample(np.random.default_rng(seed))).build(task)
 
 

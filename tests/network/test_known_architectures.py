@@ -42,7 +42,8 @@ PUBLISHED = {
 
 
 def test_every_shipped_architecture_is_checked_here() -> None:
-    assert content.available("architectures").keys() == PUBLISHED.keys()
+    elsewhere = {"darts_v2"}  # test_darts_network.py: it is for small images
+    assert content.available("architectures").keys() == PUBLISHED.keys() | elsewhere
 
 
 @pytest.mark.parametrize(("name", "published"), PUBLISHED.items())
@@ -58,7 +59,7 @@ def test_a_known_network_has_its_published_parameters_and_multiply_adds(
     assert counter.get_total_flops() / 2e6 == pytest.approx(millions, rel=0.01)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", content.available("architectures"))
 def test_a_known_network_is_a_point_of_its_family(name: str) -> None:
     encoding = encoding_of(load_encoding(name, kind="architectures"))
     assert encoding.genes == ()

@@ -52,6 +52,12 @@ OR_FUNCTION = "or give a function of your own as package.module:function"
 OR_OWN = "or give your own as package.module:name"
 OR_FILE = "or give the path of a file"
 NAME_RULE = "must be letters, digits, '_', '-' or '.', the first a letter or digit"
+DARTS_CELLS = """\
+family: darts
+normal: [{{inputs: {inputs}, first: none, second: none}}]
+reduction:
+  - {{inputs: 0+1, first: none, second: none}}
+"""
 FAMILIES = ", ".join(sorted(FAMILY_SPECS))
 BLOCKS = "plain, residual, bottleneck, separable, inverted_residual, fused_inverted_residual"
 DEVICE_FIELDS = "batch, kind, name, processor, round_ms, rounds, runtime, threads"
@@ -1088,6 +1094,28 @@ BROKEN_ENCODINGS = [
         "{file}, line 2, stem.width: must be a whole number from 1 to 65536, is 0",
         "{file}, line 2, stem.kernel: must be an odd number from 1 to 31, is 2",
         "{file}, line 5, stages.0.depth: must be a whole number from 0 to 1000, is the text 'deep'",
+    ),
+    case(
+        "inputs_of_a_darts_node",
+        DARTS_CELLS.format(inputs="1+0"),
+        "{file}, line 2, normal.0.inputs: must be two nodes, the lower first, as 0+1 (0 and 1 are the inputs of the "
+        "cell), is the text '1+0'",
+    ),
+    case(
+        "number_for_the_inputs_of_a_darts_node",
+        DARTS_CELLS.format(inputs="1"),
+        "{file}, line 2, normal.0.inputs: must be two nodes, the lower first, as 0+1 (0 and 1 are the inputs of the "
+        "cell), is 1",
+    ),
+    case(
+        "darts_node_that_reads_a_later_one",
+        DARTS_CELLS.format(inputs="[0+1, 1+2]"),
+        "{file}, line 2, normal.0.inputs: node 2 reads nodes 0 to 1 only, is given 1+2",
+    ),
+    case(
+        "too_many_darts_nodes",
+        DARTS_CELLS.format(inputs="0+1") + "  - {inputs: 0+1, first: none, second: none}\n" * 6,
+        "{file}, line 3, reduction: must hold at most 6 nodes, holds 7",
     ),
     case("empty_file", "", "{file}: must hold `key: value` pairs, holds nothing"),
     case(

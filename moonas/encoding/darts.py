@@ -1,0 +1,87 @@
+"""The search space of DARTS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from moonas.encoding.encoding import Genotype
+from moonas.encoding.tree import TreeEncoding, merged
+from moonas.errors import EncodingError
+from moonas.network.architecture import Architecture
+from moonas.network.darts import DARTS, INPUTS, Cell, Node, node_of, orders, vanishes
+from moonas.spec.darts import sources
+
+_CELLS = ("normal", "reduction")
+_WHOLE = ("channels", "cells", "auxiliary", "drop_path")
+
+
+class DARTSEncoding(TreeEncoding):
+    """Networks of a normal and a reduction cell. Decoded cells are simplified: equal graphs are one architecture."""
+
+    def describe(self, chosen: Mapping[str, Any]) -> DARTS:
+        """Turn the tree, each gene replaced by a choice, into a network."""
+        normal, reduction = (tuple(_node(part) for part in chosen[name]) for name in _CELLS)
+        return DARTS(normal, reduction, **{name: chosen[name] for name in _WHOLE}).simplified
+
+    def choose(self, architecture: Architecture) -> dict[str, int] | None:
+        """Find choices whose cells simplify to those of a network."""
+        if not isinstance(architecture, DARTS):
+            raise EncodingError(f"{type(architecture).__name__} is not a network of DARTS")
+        network = architecture.simplified
+        parts = [
+            self.fit("", self.tree, {name: getattr(network, name) for name in _WHOLE}),
+            *(_fit_cell(name, self.tree[name], getattr(network, name)) for name in _CELLS),
+        ]
+        return merged(parts)
+
+    def active(self, genotype: Genotype) -> tuple[bool, ...]:
+        """The inputs of a node neither of whose operations reads them are inactive."""
+        values = self.values(genotype)
+        idle = {
+            f"{name}.{i}.inputs"
+            for name in _CELLS
+            for i, part in enumerate(self.tree[name])
+            if all(values.get(f"{name}.{i}.{at}", part[at]) == "none" for at in ("first", "second"))
+        }
+        return tuple(gene.name not in idle for gene in self.genes)
+
+
+def _node(chosen: Mapping[str, Any]) -> Node:
+    return node_of(zip(sources(chosen["inputs"]), (chosen["first"], chosen["second"]), strict=True))
+
+
+def _fit_cell(name: str, offered: Sequence[Mapping[str, Any]], cell: Cell) -> dict[str, int] | None:
+    """The choices for a cell, its nodes in the first order for which there are any."""
+    if len(offered) != len(cell):
+        return None
+    for order in orders(cell):
+        empty = {node for node, edges in enumerate(order, INPUTS) if not edges}
+        fitted = merged([_fit_node(f"{name}.{i}", part, order[i], empty) for i, part in enumerate(offered)])
+        if fitted is not None:
+            return fitted
+    return None
+
+
+def _fit_node(at: str, offered: Mapping[str, Any], node: Node, empty: set[int]) -> dict[str, int] | None:
+    """The choices for a node, where the nodes `empty` are zero."""
+    wanted = dict(node)
+    inputs = offered["inputs"]
+    for i, pair in enumerate(inputs if isinstance(inputs, tuple) else (inputs,)):
+        read = sources(pair)
+        if not wanted.keys() <= set(read):
+            continue
+        chosen = {f"{at}.inputs": i}
+        for name, source in zip(("first", "second"), read, strict=True):
+            choices = offered[name] if isinstance(offered[name], tuple) else (offered[name],)
+            fitting = [
+                index
+                for index, how in enumerate(choices)
+                if (how == wanted[source] if source in wanted else vanishes(how, source, empty))
+            ]
+            if not fitting:
+                break
+            chosen[f"{at}.{name}"] = fitting[0]
+        else:
+            return chosen
+    return None

@@ -1,0 +1,162 @@
+"""The networks of DARTS: a normal and a reduction cell, stacked (Liu et al., 2018, arXiv:1806.09055)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from moonas.errors import EncodingError, did_you_mean
+from moonas.network.architecture import Architecture, Task
+from moonas.spec.darts import OPERATIONS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Node = tuple[tuple[int, str], ...]
+"""The edges into a node, sorted: the node each comes from, and its operation."""
+Cell = tuple[Node, ...]
+"""Nodes 2, 3, ... of a cell, whose nodes 0 and 1 are the outputs of the two cells before it, the earlier first."""
+INPUTS = 2
+WITHOUT_WEIGHTS = frozenset({"max_pool_3x3", "avg_pool_3x3", "skip_connect"})
+"""Operations that give zero for zero."""
+_STRIDES = 4
+
+
+@dataclass(frozen=True)
+class DARTS(Architecture):
+    """Cells between a stem and a classifier, the sides halved and the channels doubled after each third of them.
+
+    Edges of the operation `none` are left out of the description. What no cell reads is not built.
+
+    Attributes:
+        normal: the normal cell.
+        reduction: the cell after the first and after the second third; its edges from nodes 0 and 1 have stride 2.
+        channels: of the nodes of the first cells.
+        cells: in all.
+        auxiliary: the weight in the loss of a second classifier, which reads the second reduction cell in training.
+        drop_path: the chance that an edge, unless it only passes on, is left out for an image in training. It stays
+            the same, where the authors raise it from 0 with the epochs.
+
+    Raises:
+        EncodingError: if a cell is none.
+    """
+
+    normal: Cell
+    reduction: Cell
+    channels: int = 36
+    cells: int = 20
+    auxiliary: float = 0
+    drop_path: float = 0
+
+    family: ClassVar[str] = "darts"
+
+    def __post_init__(self) -> None:
+        for edges in (self.normal, self.reduction):
+            for node, into in enumerate(edges, INPUTS):
+                if tuple(sorted(into)) != into:
+                    raise EncodingError(f"the edges into a node are sorted, {into} are not")
+                for source, operation in into:
+                    _check_edge(node, source, operation)
+        if self.cells < 3 or self.channels < 1 or not self.normal or not self.reduction:
+            raise EncodingError("a network has at least 3 cells of at least one channel, and cells at least one node")
+
+    @classmethod
+    def from_genotype(
+        cls, normal: Sequence[tuple[str, int]], reduce: Sequence[tuple[str, int]], **fields: Any
+    ) -> DARTS:
+        """Read the authors' notation: pairs of operation and source, two for each node.
+
+        Args:
+            normal: as `[("sep_conv_3x3", 0), ("sep_conv_3x3", 1), ...]`.
+            reduce: likewise.
+            **fields: the other attributes.
+
+        Raises:
+            EncodingError: if these are no cells.
+        """
+        return cls(_cell_of_pairs(normal), _cell_of_pairs(reduce), **fields)
+
+    @property
+    def simplified(self) -> DARTS:
+        """The same network, edges that bring only zeros left out, and the nodes in a settled order."""
+        return replace(self, normal=_simplified(self.normal), reduction=_simplified(self.reduction))
+
+    def build(self, task: Task) -> nn.Module:
+        """Build the network; see `Architecture.build`."""
+        from moonas.network.darts_cells import DARTSNetwork  # torch
+
+        side = task.side
+        if side < _STRIDES:
+            raise EncodingError(f"an input of {side} pixels is too small: the network shrinks it {_STRIDES}-fold")
+        return DARTSNetwork(self, task)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> DARTS:
+        """Rebuild the description; see `Architecture.from_dict`."""
+        cells = {
+            name: tuple(tuple((source, operation) for source, operation in node) for node in fields[name])
+            for name in ("normal", "reduction")
+        }
+        return cls(**{**fields, **cells})
+
+
+def _check_edge(node: int, source: int, operation: str) -> None:
+    if not isinstance(source, int) or not 0 <= source < node:
+        raise EncodingError(f"node {node} reads nodes 0 to {node - 1}, not {source!r}")
+    if operation not in OPERATIONS[1:]:
+        near = did_you_mean(str(operation), OPERATIONS)
+        raise EncodingError(f"unknown operation {operation!r}; choose from {', '.join(OPERATIONS[1:])}{near}")
+
+
+def _cell_of_pairs(pairs: Sequence[tuple[str, int]]) -> Cell:
+    if len(pairs) % 2:
+        raise EncodingError(f"a genotype has two pairs for each node, not {len(pairs)} pairs")
+    edges = [(source, operation) for operation, source in pairs]
+    return tuple(node_of(edges[i : i + 2]) for i in range(0, len(edges), 2))
+
+
+def node_of(edges: Iterable[tuple[int, str]]) -> Node:
+    """A node of these edges, those of the operation `none` left out."""
+    return tuple(sorted((source, operation) for source, operation in edges if operation != "none"))
+
+
+def vanishes(operation: str, source: int, empty: Iterable[int]) -> bool:
+    """Whether an edge brings only zeros, where the nodes `empty` are zero."""
+    return operation == "none" or (operation in WITHOUT_WEIGHTS and source in empty)
+
+
+def _simplified(cell: Cell) -> Cell:
+    empty: set[int] = set()
+    live: list[Node] = []
+    for node, edges in enumerate(cell, INPUTS):
+        live.append(tuple((source, how) for source, how in edges if not vanishes(how, source, empty)))
+        if not live[-1]:
+            empty.add(node)
+    return min(orders(live, smallest=True))
+
+
+def orders(cell: Sequence[Node], *, smallest: bool = False) -> Iterator[Cell]:
+    """The cell with its nodes in every order in which each comes after those that it reads.
+
+    The order of nodes only permutes channels, so all of these are the same network.
+
+    Args:
+        cell: the cell.
+        smallest: give only those that may be the smallest of all.
+    """
+    yield from _place(cell, smallest, {0: 0, 1: 1}, ())
+
+
+def _place(cell: Sequence[Node], smallest: bool, names: dict[int, int], placed: Cell) -> Iterator[Cell]:
+    if len(placed) == len(cell):
+        yield placed
+    ready = [
+        (tuple(sorted((names[source], how) for source, how in edges)), node)
+        for node, edges in enumerate(cell, INPUTS)
+        if node not in names and all(source in names for source, _ in edges)
+    ]
+    least = min(ready)[0] if ready else ()
+    for edges, node in ready:
+        if not smallest or edges == least:
+            yield from _place(cell, smallest, {**names, node: len(placed) + INPUTS}, (*placed, edges))
