@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from moonas.encoding.catalogue import architecture as architecture
+    from moonas.encoding.catalogue import search_space as search_space
     from moonas.encoding.encoding import Encoding as Encoding
     from moonas.encoding.encoding import Gene as Gene
     from moonas.encoding.encoding import Genotype as Genotype
+    from moonas.encoding.tree import TreeEncoding as TreeEncoding
     from moonas.errors import MoonasError as MoonasError
     from moonas.network.architecture import Architecture as Architecture
     from moonas.network.architecture import Task as Task
@@ -39,11 +41,13 @@ _HOMES = {
     "Strategy": "moonas.strategy.strategy",
     "Study": "moonas.study.study",
     "Task": "moonas.network.architecture",
+    "TreeEncoding": "moonas.encoding.tree",
     "Trial": "moonas.problem.trial",
     "architecture": "moonas.encoding.catalogue",
     "load": "moonas.study.start",
     "objective": "moonas.spec.load",
     "search": "moonas.study.start",
+    "search_space": "moonas.encoding.catalogue",
 }
 
 __all__ = [
@@ -57,11 +61,13 @@ __all__ = [
     "Strategy",
     "Study",
     "Task",
+    "TreeEncoding",
     "Trial",
     "architecture",
     "load",
     "objective",
     "search",
+    "search_space",
 ]
 
 

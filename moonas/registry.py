@@ -169,7 +169,7 @@ FAMILIES = Registry(
     "moonas.families",
 )
 ENCODINGS = Registry(
-    "encoding",
+    "encoding family",
     {
         "staged_cnn": "moonas.encoding.staged_cnn:StagedCNNEncoding",
         "compound_scaling": "moonas.encoding.compound_scaling:CompoundScalingEncoding",

@@ -10,10 +10,10 @@ import pytest
 
 import moonas
 from moonas.cli import app
-from moonas.testing import check_encoding
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+YAML_BLOCKS = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
 MODULES = {block.split("\n")[0].removeprefix("# "): block for block in BLOCKS if block.startswith("# my_")}
 
 PROBLEM = """
@@ -33,6 +33,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(tmp_path))
     for name, text in MODULES.items():
         (tmp_path / name).write_text(text)
+    (tmp_path / "encodings").mkdir()
+    for text in YAML_BLOCKS:
+        if text.startswith("# encodings/"):
+            (tmp_path / text.split("\n")[0].removeprefix("# ")).write_text(text)
     (tmp_path / "mine.yaml").write_text(PROBLEM)
     return tmp_path
 
@@ -55,13 +59,18 @@ def test_an_objective_of_ones_own() -> None:
     assert trials["accuracy"].notna().all()
 
 
-def test_an_encoding_of_ones_own_keeps_the_laws_and_is_searched() -> None:
-    import my_spaces
+def test_a_family_of_ones_own_keeps_the_laws_and_is_searched() -> None:
+    (check,) = [block for block in BLOCKS if "import check_encoding" in block]
+    exec(compile(check, "README.md", "exec"), {})
+    trials = run("encoding=perceptrons", "budget.trials=10")
+    assert sorted(set(trials["width"])) == [4, 8, 16, 32, 64]
+    assert set(trials["activation"]) == {"relu", "tanh"}
+    assert (trials.loc[trials["width"] == 64, "params"] == 64 * 64 + 64 + 64 * 10 + 10).all()
 
-    check_encoding(my_spaces.Widths(), task=moonas.Task((1, 8, 8), 10))
-    trials = run("encoding=my_spaces:Widths")
-    assert sorted(trials["width"]) == [4, 8, 16, 32, 64]
-    assert trials.loc[trials["width"] == 64, "params"].item() == 64 * 64 + 64 + 64 * 10 + 10
+
+def test_the_family_of_ones_own_takes_twenty_lines() -> None:
+    code = [line for line in MODULES["my_spaces.py"].splitlines()[1:] if line.strip()]
+    assert len(code) <= 20
 
 
 def test_a_data_set_of_ones_own_with_options() -> None:
@@ -91,7 +100,7 @@ def test_the_pymoo_example(here: Path) -> None:
 
 
 def test_the_problem_example_is_valid(here: Path) -> None:
-    (problem,) = [block for block in re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL) if "mine.yaml" in block]
+    (problem,) = [block for block in YAML_BLOCKS if "mine.yaml" in block]
     (here / "example.yaml").write_text(problem)
     spec = moonas.load(here / "example.yaml").spec
     assert spec.data is not None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from moonas.encoding.encoding import Encoding
-from moonas.errors import SpecError
+from moonas.encoding.tree import TreeEncoding
+from moonas.errors import MoonasError, SpecError, one_line
 from moonas.network.architecture import Architecture
 from moonas.registry import ENCODINGS
 from moonas.spec.encoding import load_encoding
@@ -13,9 +14,33 @@ from moonas.spec.family import EncodingSpec
 
 
 def encoding_of(spec: EncodingSpec) -> Encoding:
-    """Make the encoding that a file spells out."""
-    encoding: Encoding = ENCODINGS.load(spec.family)(spec.tree())
-    return encoding
+    """Make the encoding that a file spells out.
+
+    Raises:
+        SpecError: if its family is one of the user's own, and gives none.
+    """
+    family, what = ENCODINGS.load(spec.family), f"encoding family {spec.family}"
+    if not isinstance(family, type) or not issubclass(family, TreeEncoding):
+        raise SpecError(f"{what}: must be a subclass of moonas.TreeEncoding, is {family!r}")
+    try:
+        return family(spec.tree())
+    except MoonasError:
+        raise
+    except Exception as error:  # whatever a class of the user's own raises
+        raise SpecError(f"{what}: {one_line(error)}") from error
+
+
+def search_space(name: str | Path) -> Encoding:
+    """Return a search space by its name, as `mobile`; `moonas list encodings` lists them.
+
+    Args:
+        name: of a shipped file, of one in ./encodings, or a path.
+
+    Raises:
+        UnknownNameError: if there is no such file.
+        SpecError: if it is wrong.
+    """
+    return encoding_of(load_encoding(str(name)))
 
 
 def architecture(name: str | Path) -> Architecture:

@@ -8,10 +8,11 @@ from typing import Any
 
 from moonas import content
 from moonas.errors import SpecError, UnknownNameError, choose_from
+from moonas.registry import ENCODINGS
 from moonas.spec.compound_scaling import CompoundScalingSpec
 from moonas.spec.darts import DARTSSpec
 from moonas.spec.document import Document, Location, read_document
-from moonas.spec.family import EncodingSpec
+from moonas.spec.family import EncodingSpec, OwnFamilySpec
 from moonas.spec.nas_bench_201 import NASBench201Spec
 from moonas.spec.regnet import RegNetSpec
 from moonas.spec.staged_cnn import StagedCNNSpec
@@ -40,12 +41,13 @@ def validate_encoding(tree: Mapping[str, Any], document: Document, at: Location 
         raise SpecError(document.mistake((*at, "family"), f"is missing; {choose_from('', FAMILY_SPECS)}"))
     if not isinstance(family, str):
         raise SpecError(document.mistake((*at, "family"), wrong_type(family, f"one of {', '.join(FAMILY_SPECS)}")))
-    if family not in FAMILY_SPECS:
-        what = f"unknown family '{family}'; {choose_from(family, FAMILY_SPECS)}"
-        raise SpecError(document.mistake((*at, "family"), what))
+    try:
+        ENCODINGS.check(family)
+    except UnknownNameError as error:
+        raise SpecError(document.mistake((*at, "family"), str(error))) from error
     if isinstance(tree.get("base"), str) and family == "compound_scaling":
         tree = {**tree, "base": _named_base(tree["base"], document, (*at, "base"))}
-    return validate(FAMILY_SPECS[family], tree, document, at)
+    return validate(FAMILY_SPECS.get(family, OwnFamilySpec), tree, document, at)
 
 
 def _named_base(name: str, document: Document, at: Location) -> EncodingSpec:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from moonas.spec.validation import SpecModel
+from moonas.spec.document import Location
+from moonas.spec.gene import repeated
+from moonas.spec.validation import Mistake, SpecModel
+from moonas.spec.wording import shown
 
 
 class EncodingSpec(SpecModel):
@@ -23,6 +27,48 @@ class EncodingSpec(SpecModel):
     def tree(self) -> dict[str, Any]:
         """The choices as nested dicts: tuples are genes, scalars are fixed, lists are sequences."""
         return self.model_dump(exclude={"name", "family"})
+
+
+class OwnFamilySpec(EncodingSpec):
+    """An encoding file of a family that moonas does not ship: any tree of choices, which that family's class reads."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def tree(self) -> dict[str, Any]:
+        """The choices; see `EncodingSpec.tree`."""
+        return {key: _genes_as_tuples(value) for key, value in super().tree().items()}
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Refuse lists that are neither genes nor sequences."""
+        yield from _wrong_lists(self.model_extra or {}, ())
+
+
+def _genes_as_tuples(tree: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: _genes_as_tuples(below) for key, below in tree.items()}
+    if isinstance(tree, list | tuple):
+        below = [_genes_as_tuples(item) for item in tree]
+        return below if isinstance(tree[0], Mapping) else tuple(below)
+    return tree
+
+
+def _wrong_lists(tree: Any, location: Location) -> Iterator[Mistake]:
+    if isinstance(tree, Mapping):
+        for key, below in tree.items():
+            yield from _wrong_lists(below, (*location, key))
+    elif isinstance(tree, list | tuple):
+        mappings = [isinstance(item, Mapping) for item in tree]
+        if not tree:
+            yield location, "an empty list offers no choice; give at least one value"
+        elif all(mappings):
+            for i, below in enumerate(tree):
+                yield from _wrong_lists(below, (*location, i))
+        elif any(mappings) or any(isinstance(item, list | tuple) for item in tree):
+            yield location, f"must hold choices (numbers, words, true, false) or mappings, is {shown(tree)}"
+        elif twice := repeated(tree):
+            yield location, f"offers {twice[0]} twice; keep one"
+    elif tree is None:
+        yield location, "is empty; give a value, or a list of values to choose from"
 
 
 class FactorySpec(SpecModel):

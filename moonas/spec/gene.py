@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import PlainValidator
@@ -30,12 +30,17 @@ def gene(check: Check) -> PlainValidator:
             wrong = check(choice)
             if wrong:
                 raise ValueError(wrong)
-        for choice in choices:
-            if choices.count(choice) > 1:
-                raise ValueError(f"offers {choice} twice; keep one")
+        if twice := repeated(choices):
+            raise ValueError(f"offers {twice[0]} twice; keep one")
         return tuple(choices) if listed else value
 
     return PlainValidator(validate)
+
+
+def repeated(choices: Sequence[Any]) -> list[Any]:
+    """Those choices that are there more than once; true is not 1."""
+    typed = [(isinstance(choice, bool), choice) for choice in choices]
+    return [choice for choice, mark in zip(choices, typed, strict=True) if typed.count(mark) > 1]
 
 
 def whole(minimum: int, maximum: int, *, odd: bool = False) -> Check:

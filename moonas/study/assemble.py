@@ -15,7 +15,7 @@ from moonas.hardware.device import DeviceProfile
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Budget
 from moonas.registry import STRATEGIES, import_path
-from moonas.spec.family import FactorySpec
+from moonas.spec.family import FactorySpec, OwnFamilySpec
 from moonas.spec.metric import COLUMNS, LATENCY_COLUMNS, METRICS
 from moonas.spec.objective import ObjectiveSpec
 from moonas.spec.problem import ProblemSpec
@@ -46,7 +46,7 @@ def check_laws(spec: ProblemSpec, encoding: Encoding) -> None:
     Raises:
         SpecError: naming the law that it breaks.
     """
-    if isinstance(spec.encoding, FactorySpec):
+    if isinstance(spec.encoding, FactorySpec | OwnFamilySpec):
         try:
             check_coding(encoding)
         except Exception as error:  # whatever an encoding of the user's own raises

@@ -58,6 +58,16 @@ normal: [{{inputs: {inputs}, first: none, second: none}}]
 reduction:
   - {{inputs: 0+1, first: none, second: none}}
 """
+OWN_FAMILY = """\
+family: my_spaces:Mine
+width: []
+kernel: [3, 5, 3]
+mixed: [1, {a: 2}]
+deep: [[1], [2]]
+layers:
+  - units:
+flag: [true, 1]
+"""
 FAMILIES = ", ".join(sorted(FAMILY_SPECS))
 BLOCKS = "plain, residual, bottleneck, separable, inverted_residual, fused_inverted_residual"
 DEVICE_FIELDS = "batch, kind, name, processor, round_ms, rounds, runtime, threads"
@@ -966,7 +976,8 @@ BROKEN_ENCODINGS = [
     case(
         "unknown_family",
         line(1, "family: stagedcnn", of=ENCODING),
-        f"{{file}}, line 1, family: unknown family 'stagedcnn'; choose from {FAMILIES}; did you mean 'staged_cnn'?",
+        f"{{file}}, line 1, family: unknown encoding family 'stagedcnn'; choose from {FAMILIES}, or give your own as "
+        "package.module:name; did you mean 'staged_cnn'?",
     ),
     case(
         "unknown_key",
@@ -1094,6 +1105,15 @@ BROKEN_ENCODINGS = [
         "{file}, line 2, stem.width: must be a whole number from 1 to 65536, is 0",
         "{file}, line 2, stem.kernel: must be an odd number from 1 to 31, is 2",
         "{file}, line 5, stages.0.depth: must be a whole number from 0 to 1000, is the text 'deep'",
+    ),
+    case(
+        "lists_of_a_family_of_ones_own",
+        OWN_FAMILY,
+        "{file}, line 2, width: an empty list offers no choice; give at least one value",
+        "{file}, line 3, kernel: offers 3 twice; keep one",
+        "{file}, line 4, mixed: must hold choices (numbers, words, true, false) or mappings, is the list [1, {a: 2}]",
+        "{file}, line 5, deep: must hold choices (numbers, words, true, false) or mappings, is the list [[1], [2]]",
+        "{file}, line 7, layers.0.units: is empty; give a value, or a list of values to choose from",
     ),
     case(
         "inputs_of_a_darts_node",
