@@ -1,4 +1,4 @@
-"""The command `moonas`: run, list, copy."""
+"""The command `moonas`: run, show, list, copy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import typer
 from moonas import content
 from moonas.errors import MoonasError
 from moonas.run import run
+from moonas.show import app as show
+from moonas.show import size_of
 from moonas.terminal import exit_codes, say
 
 app = typer.Typer(
@@ -20,6 +22,7 @@ app = typer.Typer(
     help="Search for neural networks that are accurate, fast and small on the device they will run on.",
 )
 app.command()(run)
+app.add_typer(show, name="show")
 
 
 def main() -> None:
@@ -58,7 +61,20 @@ def list_content(
             say(f"{each}:")
             for name, path in found.items():
                 own = "" if path.parent == content.shipped_folder(each) else f" ({path})"
-                say(f"  {name:<18} {content.summary(path)}{own}")
+                size = f"{_encoding_size(path):<46} " if each == "encodings" else ""
+                say(f"  {name:<18} {size}{content.summary(path)}{own}")
+
+
+def _encoding_size(path: Path) -> str:
+    """The family and the size of a search space, or that it has none."""
+    from moonas.encoding.catalogue import encoding_of
+    from moonas.spec.encoding import load_encoding
+
+    try:
+        spec = load_encoding(str(path))
+        return f"{spec.family}, {size_of(encoding_of(spec))}"
+    except MoonasError:
+        return "cannot be read: moonas show encoding says why"
 
 
 @app.command("copy")

@@ -112,16 +112,14 @@ def _announce(study: Study) -> None:
 
 def _conclude(study: Study) -> None:
     """Print the front, where everything is, and what can be done next."""
-    from rich.console import Console
-
-    from moonas.report.table import print_front
+    from moonas.report.table import print_front, wide_console
 
     trials, front = study.trials, study.front
     named = [objective.metric for objective in study.objectives]
     others = [metric for metric in study.metrics if metric not in named and not metric.startswith("latency_")]
     if len(front):
         with while_read():
-            print_front(Console(width=None if sys.stdout.isatty() else 140), front, study.objectives, others)
+            print_front(wide_console(), front, study.objectives, others)
     else:
         say(f"No network is on the front. {_most_common_error(trials)}")
     counts = ", ".join(f"{count} {state}" for state, count in trials["state"].value_counts().items())

@@ -43,9 +43,17 @@ def count_flops(module: object, input_shape: Sequence[int]) -> int:
     The module must be in evaluation mode: in training mode, tracing it would change its BatchNorm statistics. Batch
     normalisation counts; additions and activations do not.
     """
+    return int(analyse_flops(module, input_shape).total())
+
+
+def analyse_flops(module: object, input_shape: Sequence[int]) -> Any:
+    """Let fvcore count; see `count_flops`.
+
+    Returns:
+        fvcore's `FlopCountAnalysis`, which has `total`, `by_module` and `by_operator`.
+    """
     import torch
     from fvcore.nn import FlopCountAnalysis
 
     analysis: Any = FlopCountAnalysis(module, torch.zeros(1, *input_shape))
-    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-    return int(analysis.total())
+    return analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)

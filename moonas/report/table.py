@@ -1,13 +1,15 @@
-"""The front as a table for a terminal."""
+"""Frames, and the front, as tables for a terminal."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
@@ -30,6 +32,24 @@ def print_front(
             console.width = max(console.width, needed)
             console.print(table)
             return
+
+
+def print_frame(frame: pd.DataFrame, title: str) -> None:
+    """Print a frame for a reader, numbers to the right; to a file or pipe, in wide lines."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for name, column in frame.items():
+        numeric = pd.api.types.is_numeric_dtype(column)
+        table.add_column(str(name), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(number(value) if isinstance(value, int | float) else escape(str(value)) for value in row))
+    console = wide_console()
+    console.print(title, markup=False, highlight=False)
+    console.print(table)
+
+
+def wide_console() -> Console:
+    """The terminal, or, where standard output goes elsewhere, wide lines."""
+    return Console(width=None if sys.stdout.isatty() else 140)
 
 
 def front_table(front: pd.DataFrame, objectives: Sequence[Objective], others: Sequence[str] = ()) -> Table:
