@@ -50,6 +50,8 @@ _HOMES = {
     "search_space": "moonas.encoding.catalogue",
 }
 
+_MODULES = ("design_space", "testing")
+
 __all__ = [
     "Architecture",
     "Constraint",
@@ -77,10 +79,12 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("moonas")
+    if name in _MODULES:
+        return import_module(f"moonas.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'moonas' has no attribute '{name}'")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, "__version__"})
+    return sorted({*globals(), *_HOMES, *_MODULES, "__version__"})

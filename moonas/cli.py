@@ -1,4 +1,4 @@
-"""The command `moonas`: run, show, list, copy."""
+"""The command `moonas`: run, space, show, list, copy."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from moonas import content
+from moonas.design_space import space
 from moonas.errors import MoonasError
 from moonas.run import run
 from moonas.show import app as show
-from moonas.show import size_of
 from moonas.terminal import exit_codes, say
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Search for neural networks that are accurate, fast and small on the device they will run on.",
 )
 app.command()(run)
+app.command()(space)
 app.add_typer(show, name="show")
 
 
@@ -72,7 +73,8 @@ def _encoding_size(path: Path) -> str:
 
     try:
         spec = load_encoding(str(path))
-        return f"{spec.family}, {size_of(encoding_of(spec))}"
+        encoding = encoding_of(spec)
+        return f"{spec.family}, {len(encoding.genes)} genes, {encoding.extent}"
     except MoonasError:
         return "cannot be read: moonas show encoding says why"
 

@@ -95,8 +95,7 @@ def _search(study: Study, *, retry_failed: bool, quiet: bool) -> int:
 
 
 def _announce(study: Study) -> None:
-    size = study.encoding.sizes.astype(float).prod()
-    say(f"{study.spec.name}: {size:.3g} genotypes, {study.spec.search.strategy}, in {study.out}", err=True)
+    say(f"{study.spec.name}: {study.encoding.extent}, {study.spec.search.strategy}, in {study.out}", err=True)
     known, budget = len(study.trials), study.spec.budget.trials
     if not known:
         return

@@ -44,7 +44,7 @@ def show_encoding(
 
         encoding = search_space(name)
         task = Task(_shape(shape or "3x32x32"), classes or 10)
-        say(f"{name}: {size_of(encoding)}")
+        say(f"{name}: {len(encoding.genes)} genes, {encoding.extent}")
         _print(_genes(encoding), "Genes, with their choices")
         networks = _random_architectures(encoding, task, seed)
         _print(networks, f"{len(networks)} random architectures, {_for(task)}")
@@ -73,15 +73,6 @@ def show_architecture(
         layers["output"] = [" x ".join(map(str, each)) for each in layers["output"]]
         layers.loc[len(layers)] = totals
         _print(layers, f"{name}, {architecture.key}, {_for(task)}")
-
-
-def size_of(encoding: Encoding) -> str:
-    """How large a search space is, in words."""
-    import numpy as np
-
-    exponent = float(np.log10(encoding.sizes.astype(float)).sum())
-    count = f"{10**exponent:,.0f} genotypes" if exponent < 6 else f"10^{exponent:.1f} genotypes"
-    return f"{len(encoding.genes)} genes, {count}"
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -64,6 +64,12 @@ class Encoding(ABC):
         """The number of choices of each gene, (genes,)."""
         return np.array([len(gene.choices) for gene in self.genes], dtype=np.int64)
 
+    @property
+    def extent(self) -> str:
+        """How many genotypes there are, in words."""
+        exponent = float(np.log10(self.sizes.astype(float)).sum())
+        return f"{10**exponent:,.0f} genotypes" if exponent < 6 else f"10^{exponent:.1f} genotypes"
+
     def canonical(self, genotype: Genotype) -> Genotype:
         """The canonical genotype of the same architecture."""
         return self.encode(self.decode(genotype))

@@ -1,4 +1,4 @@
-"""Pictures of a front."""
+"""Pictures: of a front, and what all have in common."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ def plot_front(
         title: above it all.
         notes: metric -> what its axis adds, as how a latency was measured.
     """
-    import matplotlib
     from matplotlib.figure import Figure
 
     others = list(objectives[1:])
@@ -47,6 +46,23 @@ def plot_front(
     if others:
         _count_states(axes[0], trials)
     _history(axes[-1], trials, objectives)
+    save(figure, path)
+
+
+def single_panel() -> tuple[Any, Any]:
+    """A figure with one panel, and its axis."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
+    axis = figure.subplots()
+    axis.grid(alpha=0.25)
+    return figure, axis
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure into a `.png` or `.svg` file."""
+    import matplotlib
+
     metadata = {"Date": None} if path.suffix == ".svg" else {}
     with matplotlib.rc_context({"svg.hashsalt": "moonas"}):  # the same trials, the same bytes
         figure.savefig(path, dpi=130, metadata=metadata)

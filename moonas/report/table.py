@@ -72,6 +72,6 @@ def number(value: Any) -> str:
     """A number at the precision that a reader can use."""
     if pd.isna(value):
         return "-"
-    if float(value).is_integer() and abs(value) >= 10:
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 10):
         return f"{int(value):,}"
     return f"{value:.3g}" if abs(value) < 0.1 else f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"

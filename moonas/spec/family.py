@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
 
+import yaml
 from pydantic import ConfigDict, Field
 
 from moonas.spec.document import Location
@@ -27,6 +28,31 @@ class EncodingSpec(SpecModel):
     def tree(self) -> dict[str, Any]:
         """The choices as nested dicts: tuples are genes, scalars are fixed, lists are sequences."""
         return self.model_dump(exclude={"name", "family"})
+
+    def narrowed(self, choices: Mapping[str, Sequence[Any]]) -> Self:
+        """The same, but for the choices of some genes.
+
+        Args:
+            choices: gene name -> what it may still choose; a single choice is fixed.
+        """
+        return type(self).model_validate(_narrowed(self.model_dump(exclude_unset=True), choices))
+
+    def to_yaml(self) -> str:
+        """The content of a file that says the same."""
+        tree = self.model_dump(mode="json", exclude={"name"}, exclude_unset=True)
+        text: str = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+        return text
+
+
+def _narrowed(tree: Any, choices: Mapping[str, Sequence[Any]], path: tuple[str, ...] = ()) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: _narrowed(below, choices, (*path, str(key))) for key, below in tree.items()}
+    if isinstance(tree, list | tuple):
+        kept = choices.get(".".join(path))
+        if kept is not None:
+            return kept[0] if len(kept) == 1 else list(kept)
+        return [_narrowed(below, choices, (*path, str(i))) for i, below in enumerate(tree)]
+    return tree
 
 
 class OwnFamilySpec(EncodingSpec):

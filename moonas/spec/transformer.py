@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
 
 from moonas.spec.family import EncodingSpec
 from moonas.spec.gene import gene, number, one_of, whole
@@ -45,6 +45,11 @@ class TransformerSpec(EncodingSpec):
         """The choices; see `EncodingSpec.tree`."""
         tree = super().tree()
         return {**tree, "layers": list(tree["layers"])}
+
+    def narrowed(self, choices: Mapping[str, Sequence[Any]]) -> Self:
+        """The same, but for the choices of some genes; layers beyond the greatest depth go."""
+        deepest = max(choices.get("depth", (len(self.layers),)))
+        return super(TransformerSpec, self.model_copy(update={"layers": self.layers[:deepest]})).narrowed(choices)
 
     def mistakes(self) -> Iterator[Mistake]:
         """Refuse layers that are neither one nor as many as there may be."""

@@ -1,0 +1,214 @@
+"""Search spaces as a whole: sample them, compare them, find the genes that matter, and narrow them (RegNet's method).
+
+    from moonas import design_space
+    study = design_space.sample("digits", "tiny", networks=100, out="runs/tiny")
+    design_space.gene_effects(study)                        # a DataFrame, the surest gene first
+    design_space.shrink(study, "encodings/tiny_digits.yaml")
+
+`moonas space` does the same from the command line; `moonas.report.design_space` says how each figure comes about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moonas.errors import MoonasError, one_line
+from moonas.terminal import exit_codes, say, while_read
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from moonas.encoding.encoding import Encoding
+    from moonas.study.study import Study
+
+
+def sample(
+    problem: str | Path | Mapping[str, Any],
+    encoding: str | Mapping[str, Any] | None = None,
+    *,
+    networks: int = 100,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> Study:
+    """Draw networks from a search space at random, and evaluate them.
+
+    Run again in the same folder with more networks, it goes on.
+
+    Args:
+        problem: says how networks are evaluated; see `moonas.load`.
+        encoding: the space; the problem's if not given.
+        networks: how many different ones.
+        out: the run folder.
+        overrides: dotted path -> value, laid over the problem.
+        progress: whether a line on standard error shows how far it is.
+    """
+    from moonas.study.start import load
+
+    chosen = {} if encoding is None else {"encoding": encoding}
+    drawing = {"search.strategy": "random", "budget.trials": networks}
+    study = load(problem, out=out, overrides={**(overrides or {}), **chosen, **drawing})
+    study.run(progress=progress)
+    return study
+
+
+def compare(*studies: Study) -> pd.DataFrame:
+    """Compare the spaces of studies that drew at random by their first objective.
+
+    Returns:
+        See `moonas.report.design_space.compare_spaces`.
+
+    Raises:
+        MoonasError: if they did not evaluate alike, or did not draw at random.
+    """
+    from moonas.report.design_space import compare_spaces
+
+    return compare_spaces(_spaces(*studies), studies[0].objectives[0])
+
+
+def plot(*studies: Study, path: str | Path) -> None:
+    """Draw the error distributions of the spaces of studies into a `.png` or `.svg` file.
+
+    Raises:
+        MoonasError: as `compare`, or if the file cannot be written.
+    """
+    from moonas.report.design_space import plot_distributions
+
+    spaces, path = _spaces(*studies), Path(path)
+    if path.suffix not in (".png", ".svg"):
+        raise MoonasError(f"{path}: a picture is a .png or .svg file")
+    try:
+        plot_distributions(spaces, studies[0].objectives[0], path)
+    except OSError as error:
+        raise MoonasError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def gene_effects(study: Study, *, level: float = 0.05) -> pd.DataFrame:
+    """Find the genes that separate good networks from bad, and the choices that good ones make.
+
+    Returns:
+        See `moonas.report.design_space.gene_effects`.
+
+    Raises:
+        MoonasError: if the study did not draw at random.
+    """
+    from moonas.report.design_space import gene_effects as effects
+
+    (trials,) = _spaces(study).values()
+    return effects(_blank_inactive(trials, study.encoding), study.encoding.genes, study.objectives[0], level=level)
+
+
+def shrink(study: Study, path: str | Path, *, level: float = 0.05) -> pd.DataFrame:
+    """Write an encoding file that keeps the choices that good networks make, of those genes that matter.
+
+    Args:
+        study: that drew at random.
+        path: of the file, which must not be there yet.
+        level: see `moonas.report.design_space.gene_effects`.
+
+    Returns:
+        The narrowed rows of `gene_effects`.
+
+    Raises:
+        MoonasError: if there is nothing to narrow, or the file is there or cannot be written.
+    """
+    from moonas.encoding.catalogue import encoding_of
+    from moonas.spec.family import EncodingSpec
+
+    spec, path = study.spec.encoding, Path(path)
+    if not isinstance(spec, EncodingSpec):
+        raise MoonasError(f"{spec.name} is Python, and no file whose lists could be narrowed")
+    effects = gene_effects(study, level=level)
+    choices = {gene.name: len(gene.choices) for gene in study.encoding.genes}
+    narrowed = effects[effects["keep"].map(len) < effects["gene"].map(choices)]
+    if narrowed.empty:
+        raise MoonasError(
+            f"no gene of {spec.name} separates good networks from bad among these {len(study.trials)}; draw more"
+        )
+    smaller = spec.narrowed(dict(zip(narrowed["gene"], narrowed["keep"], strict=True)))
+    origin = f"{len(study.trials)} random networks in {study.out}, judged by {study.objectives[0].metric}"
+    comment = f"# {spec.name}, narrowed to what good networks choose: {encoding_of(smaller).extent}.\n# By {origin}.\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(comment + smaller.to_yaml())
+    except FileExistsError as error:
+        raise MoonasError(f"{path} is there already, and stays as it is; give another file") from error
+    except OSError as error:
+        raise MoonasError(f"{path} cannot be written: {one_line(error)}") from error
+    return narrowed
+
+
+def _spaces(*studies: Study) -> dict[str, pd.DataFrame]:
+    """The trials of each study by a name, if they can be compared."""
+    first = studies[0]
+    for study in studies:
+        what = f"{study.out} cannot be compared with {first.out}" if study is not first else ""
+        for part in ("data", "task", "fidelity", "training", "constraints"):
+            if getattr(study.spec, part) != getattr(first.spec, part):
+                raise MoonasError(f"{what}: its {part} differs")
+        if study.objectives[0] != first.objectives[0]:
+            raise MoonasError(f"{what}: its first objective is {study.objectives[0].metric}")
+        if study.spec.search.strategy != "random":
+            raise MoonasError(
+                f"{study.out} was searched by {study.spec.search.strategy}, which prefers good networks; a space is "
+                "judged by random ones: --set search.strategy=random"
+            )
+    names = [study.spec.encoding.name for study in studies]
+    if len(set(names)) < len(names):
+        names = [str(study.out) for study in studies]
+    return dict(zip(names, (study.trials for study in studies), strict=True))
+
+
+def _blank_inactive(trials: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
+    """Trials whose genes are empty where they do not matter."""
+    genes = encoding.genes
+    trials = trials.astype({gene.name: object for gene in genes})
+    for row in trials.index:
+        genotype = tuple(gene.choices.index(trials.at[row, gene.name]) for gene in genes)
+        for gene, active in zip(genes, encoding.active(genotype), strict=True):
+            if not active:
+                trials.at[row, gene.name] = None
+    return trials
+
+
+def space(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of random searches; the first is compared with.")],
+    shrink_to: Annotated[
+        Path | None, typer.Option("--shrink", metavar="FILE", help="Write the first one's space, narrowed.")
+    ] = None,
+    plot_to: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the error distributions (.png, .svg).")
+    ] = None,
+) -> None:
+    """Judge search spaces by random networks: their distribution, the genes that matter, a narrower space."""
+    with exit_codes():
+        from moonas.report.table import print_frame
+        from moonas.study.start import load
+
+        studies = [load(run) for run in runs]
+        objective = studies[0].objectives[0]
+        comparison, effects = compare(*studies), gene_effects(studies[0])
+        genes = {gene.name: gene.choices for gene in studies[0].encoding.genes}
+        effects["keep"] = [
+            _kept(genes[gene], keep) for gene, keep in zip(effects["gene"], effects["keep"], strict=True)
+        ]
+        with while_read():
+            print_frame(comparison, f"Random networks by {objective.metric} ({objective.goal})")
+            print_frame(effects, f"What separates good networks of {studies[0].spec.encoding.name} from bad")
+        if plot_to is not None:
+            plot(*studies, path=plot_to)
+            say(f"Drew {plot_to}.")
+        if shrink_to is not None:
+            narrowed = shrink(studies[0], shrink_to)
+            say(f"Wrote {shrink_to}, in which {len(narrowed)} of {len(genes)} genes are narrowed.")
+
+
+def _kept(choices: tuple[Any, ...], keep: tuple[Any, ...]) -> str:
+    """What is kept of the choices, as a reader wants it."""
+    listed = ", ".join(map(str, keep))
+    return "all" if len(keep) == len(choices) else f"{listed}  of  {', '.join(map(str, choices))}"

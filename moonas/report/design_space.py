@@ -1,0 +1,198 @@
+"""Search spaces as a whole, by what networks drawn from them are worth: the statistics of design spaces.
+
+The method is that of Radosavovic et al., 2019, arXiv:1905.13214, and 2020, arXiv:2003.13678: spaces are compared by the
+distribution of the errors of random networks, and genes by where the best of these are.
+
+Frames have one row a network drawn at random: `state`, the objective, and a column a gene, empty where the gene does
+not matter. Infeasible networks are outside of what was asked for and are left out; failed ones count as the worst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from moonas.encoding.encoding import Gene
+from moonas.problem.objective import Objective
+
+Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+_RESAMPLED = 0.25
+"""The share of the networks in a sample whose best is looked for."""
+_CONFIDENCE = 0.95
+
+
+def losses(trials: pd.DataFrame, objective: Objective) -> Vector:
+    """What each network that was drawn lacks to the ideal (for accuracies, the error); infinite for failed ones."""
+    drawn = _drawn(trials)
+    away = objective.sign * (drawn[objective.metric].to_numpy(dtype=float) - (objective.ideal or 0.0))
+    return np.where(drawn["state"].eq("complete") & np.isfinite(away), away, np.inf)
+
+
+def _drawn(trials: pd.DataFrame) -> pd.DataFrame:
+    return trials[trials["state"] != "infeasible"]
+
+
+def error_distribution(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+    """The empirical distribution function of the losses of a space.
+
+    Returns:
+        `loss, share`: the share of the networks drawn that lose at most so much, at each loss that occurs.
+    """
+    lost = losses(trials, objective)
+    values, counts = np.unique(lost[np.isfinite(lost)], return_counts=True)
+    return pd.DataFrame({"loss": values, "share": np.cumsum(counts) / max(1, len(lost))})
+
+
+def compare_spaces(spaces: Mapping[str, pd.DataFrame], objective: Objective) -> pd.DataFrame:
+    """Compare spaces by the networks drawn from them.
+
+    Returns:
+        A row a space: `space, networks, failed`; `best, quarter, median, mean` of the objective, `quarter` being what
+        the best quarter reaches; `better`, the chance that a network of it beats one of the first space, ties halved,
+        and `p_value` of a chance of one half (Mann & Whitney, 1947), both empty for the first.
+    """
+    first = losses(next(iter(spaces.values())), objective)
+    rows = []
+    for i, (name, trials) in enumerate(spaces.items()):
+        lost = losses(trials, objective)
+        done = lost[np.isfinite(lost)]
+        summary = [np.min(lost, initial=np.inf), *(_quantile(lost, share) for share in (0.25, 0.5))]
+        summary.append(done.mean() if len(done) == len(lost) > 0 else np.inf)
+        values = [objective.sign * value + (objective.ideal or 0.0) for value in summary]
+        better, p_value = (np.nan, np.nan) if i == 0 else _beats(lost, first)
+        rows.append((name, len(lost), len(lost) - len(done), *values, better, p_value))
+    columns = ["space", "networks", "failed", "best", "quarter", "median", "mean", "better", "p_value"]
+    return pd.DataFrame(rows, columns=columns).replace([np.inf, -np.inf], np.nan)
+
+
+def _quantile(lost: Vector, share: float) -> float:
+    return float(np.quantile(lost, share, method="inverted_cdf")) if len(lost) else np.inf
+
+
+def _beats(lost: Vector, others: Vector) -> tuple[float, float]:
+    """The chance that a network loses less than another one, and how likely that is by accident."""
+    if not len(lost) or not len(others):
+        return np.nan, np.nan
+    ranks = stats.rankdata(np.concatenate([lost, others]))  # infinite losses are equal, and last
+    test = stats.mannwhitneyu(ranks[: len(lost)], ranks[len(lost) :], alternative="two-sided")
+    return 1 - float(test.statistic) / (len(lost) * len(others)), float(test.pvalue)
+
+
+def gene_effects(
+    trials: pd.DataFrame, genes: Sequence[Gene], objective: Objective, *, level: float = 0.05
+) -> pd.DataFrame:
+    """Find the genes that separate good networks from bad, and the choices that good ones make.
+
+    Args:
+        trials: networks drawn at random.
+        genes: the columns to look at.
+        objective: by which networks are good.
+        level: the share of false discoveries, among all that are made, that is put up with.
+
+    Returns:
+        A row a gene, the surest first: `gene`; `networks` for which it matters; `share` of the variance of their
+        ranks that its choices explain (0 to 1); `p_value` of no effect, corrected for the number of genes (Benjamini &
+        Hochberg, 1995); `keep`, the choices among which the best network probably is. Genes whose p-value is not below
+        `level` keep all. The test is that of Kruskal & Wallis, 1952, and for ordered choices also Spearman's, which
+        sees a trend sooner.
+    """
+    drawn, lost = _drawn(trials), losses(trials, objective)
+    rows: list[dict[str, Any]] = []
+    for gene in genes:
+        matters = drawn[gene.name].notna().to_numpy()
+        chosen = np.array([gene.choices.index(value) for value in drawn[gene.name][matters]], dtype=np.int64)
+        share, p_value = _effect(chosen, lost[matters], ordered=gene.ordered)
+        likely = likely_choices(gene, chosen, lost[matters])
+        rows.append({"gene": gene.name, "networks": len(chosen), "share": share, "p_value": p_value, "keep": likely})
+    effects = pd.DataFrame(rows, columns=["gene", "networks", "share", "p_value", "keep"])
+    if len(effects):
+        effects["p_value"] = stats.false_discovery_control(effects["p_value"])
+    all_choices = {gene.name: gene.choices for gene in genes}
+    effects["keep"] = [
+        keep if p_value < level else all_choices[name]
+        for name, p_value, keep in zip(effects["gene"], effects["p_value"], effects["keep"], strict=True)
+    ]
+    return effects.sort_values(["p_value", "share", "gene"], ascending=[True, False, True], ignore_index=True)
+
+
+def _effect(chosen: np.ndarray[Any, Any], lost: Vector, *, ordered: bool) -> tuple[float, float]:
+    """The share of the variance of ranks that the choices explain, and the chance of as much by accident."""
+    seldom = np.bincount(chosen)[chosen] < 2 if len(chosen) else np.zeros(0, dtype=bool)
+    chosen, ranks = chosen[~seldom], stats.rankdata(lost[~seldom])  # one network says nothing about a choice
+    groups = [ranks[chosen == index] for index in np.unique(chosen)]
+    if len(groups) < 2 or len(np.unique(ranks)) < 2:
+        return 0.0, 1.0
+    any_effect = stats.kruskal(*groups)
+    share = (float(any_effect.statistic) - len(groups) + 1) / (len(ranks) - len(groups))  # epsilon squared
+    if not ordered or len(groups) == 2:
+        return max(0.0, share), float(any_effect.pvalue)
+    trend = stats.spearmanr(chosen, ranks)
+    p_value = 2 * min(float(any_effect.pvalue), float(trend.pvalue))  # the better of two tests, hence twice its chance
+    return max(0.0, share, float(trend.statistic) ** 2), min(1.0, p_value)
+
+
+def likely_choices(gene: Gene, chosen: np.ndarray[Any, Any], lost: Vector) -> tuple[Any, ...]:
+    """The choices among which the best network is, with a confidence of 95 %.
+
+    Best of random samples, with replacement, of a quarter of the networks; of ordered choices the range without 2.5 %
+    at either end, of others the likeliest.
+
+    Args:
+        gene: the gene.
+        chosen: the index of the choice of each network.
+        lost: what each network lacks.
+    """
+    likelihood = np.bincount(chosen, weights=chance_of_being_best(lost), minlength=len(gene.choices))
+    if likelihood.sum() == 0:
+        return gene.choices
+    if gene.ordered:
+        below = np.cumsum(likelihood)
+        tail = (1 - _CONFIDENCE) / 2
+        first, last = np.searchsorted(below, [tail, 1 - tail], side="left")
+        return gene.choices[first : min(last, len(gene.choices) - 1) + 1]
+    order = np.argsort(-likelihood, kind="stable")
+    enough = int(np.searchsorted(np.cumsum(likelihood[order]), _CONFIDENCE, side="left")) + 1
+    return tuple(gene.choices[i] for i in sorted(order[:enough]))
+
+
+def chance_of_being_best(lost: Vector) -> Vector:
+    """For each network, the chance of being the best of a random sample, with replacement, of a quarter of them.
+
+    That is what the bootstrap of the paper tends to, calculated: the best of m out of n is not among the first r in
+    ((n - r) / n) ** m of the cases. Networks that lose the same share their chances.
+    """
+    count = len(lost)
+    size = max(1, round(_RESAMPLED * count))
+    after = ((count - np.arange(count + 1)) / max(1, count)) ** size
+    by_rank = after[:-1] - after[1:]
+    order = np.argsort(lost, kind="stable")
+    chances = np.empty(count)
+    chances[order] = by_rank
+    _, tied = np.unique(lost, return_inverse=True)
+    shared: Vector = (np.bincount(tied, weights=chances) / np.bincount(tied))[tied] if count else chances
+    return shared
+
+
+def plot_distributions(spaces: Mapping[str, pd.DataFrame], objective: Objective, path: Path) -> None:
+    """Draw the error distribution of each space into a `.png` or `.svg` file."""
+    from moonas.report.plot import save, single_panel
+
+    figure, axis = single_panel()
+    distributions = {name: error_distribution(trials, objective) for name, trials in spaces.items()}
+    worst = max((each["loss"].max() for each in distributions.values() if len(each)), default=1.0)
+    for name, each in distributions.items():
+        values = [*each["loss"][:1], *each["loss"], worst]  # up from zero at the best, and on to the right edge
+        shares = [0.0, *each["share"], *each["share"][-1:]] if len(each) else [0.0]
+        axis.step(values, shares, where="post", label=f"{name}, {len(_drawn(spaces[name]))} networks")
+    away = f"{objective.ideal:g} - " if objective.goal == "maximize" and objective.ideal is not None else ""
+    axis.set_xlabel(f"{away}{objective.metric}  (← better)")
+    axis.set_ylabel("share of networks  (↑ better)")
+    axis.set_ylim(0, 1.02)
+    axis.legend(frameon=False, fontsize=8, loc="lower right")
+    save(figure, path)
