@@ -1,7 +1,8 @@
 """Search spaces as a whole, by what networks drawn from them are worth: the statistics of design spaces.
 
 The method is that of Radosavovic et al., 2019, arXiv:1905.13214, and 2020, arXiv:2003.13678: spaces are compared by the
-distribution of the errors of random networks, and genes by where the best of these are.
+distribution of the errors of random networks, and narrowed to where good ones are. They look at plots for that; the
+rank tests here do it without.
 
 Frames have one row a network drawn at random: `state`, the objective, and a column a gene, empty where the gene does
 not matter. Infeasible networks are outside of what was asked for and are left out; failed ones count as the worst.
@@ -22,9 +23,8 @@ from moonas.problem.objective import Objective
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
-_RESAMPLED = 0.25
-"""The share of the networks in a sample whose best is looked for."""
-_CONFIDENCE = 0.95
+_GOOD = 0.25
+"""The best quarter of the networks counts as good."""
 
 
 def losses(trials: pd.DataFrame, objective: Objective) -> Vector:
@@ -62,7 +62,7 @@ def compare_spaces(spaces: Mapping[str, pd.DataFrame], objective: Objective) -> 
     for i, (name, trials) in enumerate(spaces.items()):
         lost = losses(trials, objective)
         done = lost[np.isfinite(lost)]
-        summary = [np.min(lost, initial=np.inf), *(_quantile(lost, share) for share in (0.25, 0.5))]
+        summary = [np.min(lost, initial=np.inf), *(_quantile(lost, share) for share in (_GOOD, 0.5))]
         summary.append(done.mean() if len(done) == len(lost) > 0 else np.inf)
         values = [objective.sign * value + (objective.ideal or 0.0) for value in summary]
         better, p_value = (np.nan, np.nan) if i == 0 else _beats(lost, first)
@@ -87,29 +87,30 @@ def _beats(lost: Vector, others: Vector) -> tuple[float, float]:
 def gene_effects(
     trials: pd.DataFrame, genes: Sequence[Gene], objective: Objective, *, level: float = 0.05
 ) -> pd.DataFrame:
-    """Find the genes that separate good networks from bad, and the choices that good ones make.
+    """Find the genes that separate good networks from bad, and the choices that good ones make less often.
 
     Args:
         trials: networks drawn at random.
         genes: the columns to look at.
         objective: by which networks are good.
-        level: the share of false discoveries, among all that are made, that is put up with.
+        level: of significance; of all genes that are found to matter, such a share may not.
 
     Returns:
         A row a gene, the surest first: `gene`; `networks` for which it matters; `share` of the variance of their
         ranks that its choices explain (0 to 1); `p_value` of no effect, corrected for the number of genes (Benjamini &
-        Hochberg, 1995); `keep`, the choices among which the best network probably is. Genes whose p-value is not below
-        `level` keep all. The test is that of Kruskal & Wallis, 1952, and for ordered choices also Spearman's, which
-        sees a trend sooner.
+        Hochberg, 1995); `keep`, the choices less those that the best quarter makes significantly less often. Genes
+        whose p-value is not below `level` keep all. The test is that of Kruskal & Wallis, 1952, and for ordered choices
+        also Spearman's, which sees a trend sooner.
     """
     drawn, lost = _drawn(trials), losses(trials, objective)
+    good = (lost <= _quantile(lost, _GOOD)) & np.isfinite(lost)
     rows: list[dict[str, Any]] = []
     for gene in genes:
         matters = drawn[gene.name].notna().to_numpy()
         chosen = np.array([gene.choices.index(value) for value in drawn[gene.name][matters]], dtype=np.int64)
         share, p_value = _effect(chosen, lost[matters], ordered=gene.ordered)
-        likely = likely_choices(gene, chosen, lost[matters])
-        rows.append({"gene": gene.name, "networks": len(chosen), "share": share, "p_value": p_value, "keep": likely})
+        kept = kept_choices(gene, chosen, good[matters], level=level)
+        rows.append({"gene": gene.name, "networks": len(chosen), "share": share, "p_value": p_value, "keep": kept})
     effects = pd.DataFrame(rows, columns=["gene", "networks", "share", "p_value", "keep"])
     if len(effects):
         effects["p_value"] = stats.false_discovery_control(effects["p_value"])
@@ -137,46 +138,26 @@ def _effect(chosen: np.ndarray[Any, Any], lost: Vector, *, ordered: bool) -> tup
     return max(0.0, share, float(trend.statistic) ** 2), min(1.0, p_value)
 
 
-def likely_choices(gene: Gene, chosen: np.ndarray[Any, Any], lost: Vector) -> tuple[Any, ...]:
-    """The choices among which the best network is, with a confidence of 95 %.
+def kept_choices(
+    gene: Gene, chosen: np.ndarray[Any, Any], good: np.ndarray[Any, Any], *, level: float = 0.05
+) -> tuple[Any, ...]:
+    """The choices of a gene less those that good networks make significantly less often than others.
 
-    Best of random samples, with replacement, of a quarter of the networks; of ordered choices the range without 2.5 %
-    at either end, of others the likeliest.
+    Of ordered choices, what lies between two that stay, stays.
 
     Args:
         gene: the gene.
         chosen: the index of the choice of each network.
-        lost: what each network lacks.
+        good: whether it is good.
+        level: of significance, by the hypergeometric distribution (Fisher's exact test, one-sided).
     """
-    likelihood = np.bincount(chosen, weights=chance_of_being_best(lost), minlength=len(gene.choices))
-    if likelihood.sum() == 0:
-        return gene.choices
-    if gene.ordered:
-        below = np.cumsum(likelihood)
-        tail = (1 - _CONFIDENCE) / 2
-        first, last = np.searchsorted(below, [tail, 1 - tail], side="left")
-        return gene.choices[first : min(last, len(gene.choices) - 1) + 1]
-    order = np.argsort(-likelihood, kind="stable")
-    enough = int(np.searchsorted(np.cumsum(likelihood[order]), _CONFIDENCE, side="left")) + 1
-    return tuple(gene.choices[i] for i in sorted(order[:enough]))
-
-
-def chance_of_being_best(lost: Vector) -> Vector:
-    """For each network, the chance of being the best of a random sample, with replacement, of a quarter of them.
-
-    That is what the bootstrap of the paper tends to, calculated: the best of m out of n is not among the first r in
-    ((n - r) / n) ** m of the cases. Networks that lose the same share their chances.
-    """
-    count = len(lost)
-    size = max(1, round(_RESAMPLED * count))
-    after = ((count - np.arange(count + 1)) / max(1, count)) ** size
-    by_rank = after[:-1] - after[1:]
-    order = np.argsort(lost, kind="stable")
-    chances = np.empty(count)
-    chances[order] = by_rank
-    _, tied = np.unique(lost, return_inverse=True)
-    shared: Vector = (np.bincount(tied, weights=chances) / np.bincount(tied))[tied] if count else chances
-    return shared
+    of_all = np.bincount(chosen, minlength=len(gene.choices))
+    of_good = np.bincount(chosen[good], minlength=len(gene.choices))
+    by_accident = stats.hypergeom.cdf(of_good, len(chosen), of_good.sum(), of_all)
+    kept = np.flatnonzero(by_accident >= level)
+    if gene.ordered and len(kept):
+        kept = np.arange(kept[0], kept[-1] + 1)
+    return tuple(gene.choices[i] for i in kept)
 
 
 def plot_distributions(spaces: Mapping[str, pd.DataFrame], objective: Objective, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -50,10 +50,15 @@ class SplitSpec(SpecModel):
 
 
 class DataSpec(SpecModel):
-    """The data: a known format with its path, or a function of the user's own with its options."""
+    """The data: a known format with its path, or a function of the user's own with its options.
+
+    Attributes:
+        kind: what the inputs are; sequences are (n, length) or (n, length, channels).
+    """
 
     name: Annotated[str, name_in(DATA_SETS)]
     path: str | None = None
+    kind: Literal["images", "sequences"] = "images"
     split: SplitSpec = SplitSpec()
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     options: dict[str, Any] = Field(default_factory=dict)
@@ -62,5 +67,7 @@ class DataSpec(SpecModel):
         """Refuse a format without a path, and a path where there is nothing to read."""
         if self.name in ("npz", "idx", "folder") and self.path is None:
             yield ("path",), "is missing; say where the data lies, as in --set data.path=FILE"
+        if self.name in ("digits", "idx", "folder") and self.kind != "images":
+            yield ("kind",), f"{self.name} holds images; sequences come as npz, or from a function of yours"
         if self.name == "digits" and self.path is not None:
             yield ("path",), "digits are built in and have no path; leave it out"

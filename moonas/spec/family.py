@@ -35,11 +35,11 @@ class EncodingSpec(SpecModel):
         Args:
             choices: gene name -> what it may still choose; a single choice is fixed.
         """
-        return type(self).model_validate(_narrowed(self.model_dump(exclude_unset=True), choices))
+        return type(self).model_validate(_narrowed(self.model_dump(), choices))
 
     def to_yaml(self) -> str:
-        """The content of a file that says the same."""
-        tree = self.model_dump(mode="json", exclude={"name"}, exclude_unset=True)
+        """The content of a file that says the same, defaults left out."""
+        tree = self.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
         text: str = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
         return text
 

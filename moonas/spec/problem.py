@@ -79,6 +79,8 @@ class ProblemSpec(SpecModel):
             yield from self._untrained()
         elif self.task is not None:
             yield ("task",), "is given beside data; keep one"
+        elif self.data.kind == "sequences":
+            yield from self._only_for_images()
 
     def _named_metrics(self) -> Iterator[tuple[Location, str]]:
         """Every place that names a metric, and the name."""
@@ -119,6 +121,12 @@ class ProblemSpec(SpecModel):
         for i, name in enumerate(self.record):
             if name not in METRICS:
                 yield ("record", i), f"nothing measures '{name}'; {choose_from(name, METRICS)}"
+
+    def _only_for_images(self) -> Iterator[Mistake]:
+        if self.fidelity.resolution is not None:
+            yield ("fidelity", "resolution"), "is for images; these are sequences"
+        if self.training.flip:
+            yield ("training", "flip"), "is for images; these are sequences"
 
     def _untrained(self) -> Iterator[Mistake]:
         for location, name in self._named_metrics():

@@ -25,3 +25,19 @@ def augment(images: torch.Tensor, shift: int, flip: bool, generator: torch.Gener
         mirrored = torch.rand(count, generator=generator) < 0.5
         images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
     return images.contiguous(memory_format=torch.channels_last)
+
+
+def shift_in_time(sequences: torch.Tensor, shift: int, generator: torch.Generator) -> torch.Tensor:
+    """Shift each sequence by up to `shift` steps to either side, filling with its first or last step.
+
+    Args:
+        sequences: (batch, length, channels).
+        shift: in steps; 0 for none.
+        generator: of the random choices.
+    """
+    if not shift:
+        return sequences
+    count, length, _ = sequences.shape
+    starts = torch.randint(-shift, shift + 1, (count, 1), generator=generator)
+    steps = (torch.arange(length) + starts).clamp(0, length - 1)  # (batch, length)
+    return sequences[torch.arange(count)[:, None], steps]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,22 +19,27 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Part:
-    """Images and their labels.
+    """Images or sequences, and their labels.
 
     Attributes:
-        images: (n, channels, height, width), as stored: uint8 or float32.
+        inputs: (n, channels, height, width) or (n, length, channels), as stored: uint8 or float32.
         labels: (n,), int64 from 0.
     """
 
-    images: Array
+    inputs: Array
     labels: Array
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def kind(self) -> str:
+        """What the inputs are, for messages."""
+        return "images" if self.inputs.ndim == 4 else "sequences"
+
     def take(self, indices: Array) -> Part:
-        """The images and labels at `indices`."""
-        return Part(self.images[indices], self.labels[indices])
+        """The inputs and labels at `indices`."""
+        return Part(self.inputs[indices], self.labels[indices])
 
 
 @dataclass(frozen=True)
@@ -73,43 +78,45 @@ def load_data_set(spec: DataSpec) -> DataSet:
         raise
     except (Exception, SystemExit) as error:  # whatever a function of the user's own raises
         raise DataError(f"{where}: {spec.name} failed: {one_line(error)}") from error
-    return assemble(arrays, where)
+    return assemble(arrays, where, kind=spec.kind)
 
 
-def assemble(arrays: Any, where: str) -> DataSet:
+def assemble(arrays: Any, where: str, *, kind: str = "images") -> DataSet:
     """Check raw arrays and bring them into shape.
 
     Args:
         arrays: (x, y), (x_train, y_train, x_test, y_test), or a mapping with these names.
         where: how messages call them.
+        kind: `images` or `sequences`.
 
     Raises:
         DataError: if they do not fit together.
     """
     x, y, x_test, y_test = _unpack(arrays, where)
-    images, raw_labels = _images(x, where), _labels(y, where)
+    inputs, raw_labels = _inputs(x, where, kind), _labels(y, where)
     names, labels = np.unique(raw_labels, return_inverse=True)
     if len(names) < 2:
         raise DataError(f"{where}: holds {len(names)} class; a classifier needs two or more")
-    main = _part(images, labels, where)
+    main = _part(inputs, labels, where)
     test = None if x_test is None else _test_part(x_test, y_test, main, names, f"{where}, test part")
     return DataSet(main, test, tuple(str(name) for name in names))
 
 
 def _test_part(x: Any, y: Any, main: Part, names: Array, where: str) -> Part:
-    images, labels = _images(x, where), _labels(y, where)
+    inputs, labels = _inputs(x, where, main.kind), _labels(y, where)
     strange = np.setdiff1d(labels, names)
     if len(strange):
         raise DataError(f"{where}: has classes that training lacks: {', '.join(map(str, strange[:5]))}")
-    if images.shape[1:] != main.images.shape[1:]:
-        raise DataError(f"{where}: images are {images.shape[1:]}, those for training {main.images.shape[1:]}")
-    return _part(images, np.searchsorted(names, labels), where)
+    if inputs.shape[1:] != main.inputs.shape[1:]:
+        raise DataError(f"{where}: {main.kind} are {inputs.shape[1:]}, those for training {main.inputs.shape[1:]}")
+    return _part(inputs, np.searchsorted(names, labels), where)
 
 
-def _part(images: Array, labels: Array, where: str) -> Part:
-    if len(images) != len(labels):
-        raise DataError(f"{where}: {len(images)} images but {len(labels)} labels")
-    return Part(images, labels.astype(np.int64))
+def _part(inputs: Array, labels: Array, where: str) -> Part:
+    part = Part(inputs, labels.astype(np.int64))
+    if len(inputs) != len(labels):
+        raise DataError(f"{where}: {len(inputs)} {part.kind} but {len(labels)} labels")
+    return part
 
 
 def _unpack(arrays: Any, where: str) -> tuple[Any, Any, Any, Any]:
@@ -125,28 +132,46 @@ def _unpack(arrays: Any, where: str) -> tuple[Any, Any, Any, Any]:
     raise DataError(f"{where}: must give (x, y) or (x_train, y_train, x_test, y_test), gives {found}")
 
 
-def _images(x: Any, where: str) -> Array:
-    """Bring images into (n, channels, height, width), uint8 or float32, all finite."""
+def _inputs(x: Any, where: str, kind: str) -> Array:
+    """Bring images into (n, channels, height, width), sequences into (n, length, channels); all finite."""
     try:
-        images = np.asarray(x)
+        inputs = np.asarray(x)
     except ValueError as error:
-        raise DataError(f"{where}: images must all be of one shape") from error
-    if images.dtype.kind not in "uifb":
-        raise DataError(f"{where}: images must be numbers, are {images.dtype}")
-    if images.ndim == 3:
-        images = images[:, None]
+        raise DataError(f"{where}: {kind} must all be of one shape") from error
+    if inputs.dtype.kind not in "uifb":
+        raise DataError(f"{where}: {kind} must be numbers, are {inputs.dtype}")
+    inputs = _SHAPERS[kind](inputs, where)
+    if not inputs.size:
+        raise DataError(f"{where}: holds no {_UNITS[kind]}: {kind} are {inputs.shape}")
+    with np.errstate(over="ignore"):  # what 32 bits cannot hold becomes infinite, and is refused below
+        inputs = np.ascontiguousarray(inputs) if inputs.dtype == np.uint8 else inputs.astype(np.float32)
+    broken = int((~np.isfinite(inputs)).reshape(len(inputs), -1).any(axis=1).sum())
+    if broken:
+        raise DataError(f"{where}: {broken} of {len(inputs)} {kind} hold NaN or infinite values")
+    return inputs
+
+
+def _as_images(inputs: Array, where: str) -> Array:
+    images = inputs[:, None] if inputs.ndim == 3 else inputs
     if images.ndim != 4:
-        raise DataError(f"{where}: images must be (n, height, width) with or without channels, are {images.shape}")
+        hint = "; for sequences set data.kind to sequences" if inputs.ndim == 2 else ""
+        raise DataError(
+            f"{where}: images must be (n, height, width) with or without channels, are {images.shape}{hint}"
+        )
     if images.shape[1] not in (1, 2, 3, 4) and images.shape[3] in (1, 2, 3, 4):
         images = images.transpose(0, 3, 1, 2)
-    if not images.size:
-        raise DataError(f"{where}: holds no pixels: images are {images.shape}")
-    with np.errstate(over="ignore"):  # what 32 bits cannot hold becomes infinite, and is refused below
-        images = np.ascontiguousarray(images) if images.dtype == np.uint8 else images.astype(np.float32)
-    broken = int((~np.isfinite(images)).reshape(len(images), -1).any(axis=1).sum())
-    if broken:
-        raise DataError(f"{where}: {broken} of {len(images)} images hold NaN or infinite values")
     return images
+
+
+def _as_sequences(inputs: Array, where: str) -> Array:
+    sequences = inputs[:, :, None] if inputs.ndim == 2 else inputs
+    if sequences.ndim != 3:
+        raise DataError(f"{where}: sequences must be (n, length) or (n, length, channels), are {sequences.shape}")
+    return sequences
+
+
+_SHAPERS: Mapping[str, Callable[[Array, str], Array]] = {"images": _as_images, "sequences": _as_sequences}
+_UNITS = {"images": "pixels", "sequences": "steps"}
 
 
 def _labels(y: Any, where: str) -> Array:
@@ -154,7 +179,7 @@ def _labels(y: Any, where: str) -> Array:
     try:
         labels = np.asarray(y).reshape(-1)
     except ValueError as error:
-        raise DataError(f"{where}: labels must be one value for each image") from error
+        raise DataError(f"{where}: labels must be one value for each input") from error
     if labels.dtype.kind == "O":
         missing = sum(label is None or label != label for label in labels)
         if missing:

@@ -36,7 +36,7 @@ class SearchData:
     def fingerprint(self) -> str:
         """A digest of all that is in it: the same data in the same parts, wherever they lie."""
         digest = hashlib.sha256(repr(self.classes).encode())
-        for array in (self.train.images, self.train.labels, self.val.images, self.val.labels):
+        for array in (self.train.inputs, self.train.labels, self.val.inputs, self.val.labels):
             digest.update(f"{array.dtype}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16]
@@ -44,8 +44,7 @@ class SearchData:
     @property
     def task(self) -> Task:
         """What a network for these data takes and gives."""
-        channels, height, width = self.train.images.shape[1:]
-        return Task((channels, height, width), len(self.classes))
+        return Task(self.train.inputs.shape[1:], len(self.classes))
 
 
 def load_search_data(spec: DataSpec) -> SearchData:
@@ -60,7 +59,7 @@ def load_search_data(spec: DataSpec) -> SearchData:
 
 
 def split_indices(data: DataSet, spec: DataSpec) -> tuple[Any, Any, Any]:
-    """Indices of the training, validation and test images in `data.main`, stratified by class, fixed by the seed.
+    """Indices of the training, validation and test inputs in `data.main`, stratified by class, fixed by the seed.
 
     Raises:
         DataError: if a class is too small to be in all parts, or the shares do not fit the data set.
@@ -100,5 +99,5 @@ def _too_small(data: DataSet, label: int, part: str) -> DataError:
     count = int((data.main.labels == label).sum())
     return DataError(
         f"data cannot be split: the {part} part would lack class {data.classes[label]}, which has {count} of "
-        f"{len(data.main)} images; give it more images or the part a larger share"
+        f"{len(data.main)} {data.main.kind}; give it more, or the part a larger share"
     )

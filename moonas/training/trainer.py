@@ -16,13 +16,13 @@ from moonas.errors import CandidateError
 from moonas.network.architecture import Architecture, Task
 from moonas.network.auxiliary import weighted_logits, without_auxiliary_heads
 from moonas.spec.training import FidelitySpec, TrainingSpec
-from moonas.training.augment import augment
+from moonas.training.augment import augment, shift_in_time
 from moonas.training.data_sets import Part
 from moonas.training.split import SearchData
 
 _EVALUATION_BATCH = 512
 _CALIBRATION_IMAGES = 1024
-_STATISTICS_IMAGES = 1024
+_STATISTICS_INPUTS = 1024
 _PREPARED = ("_training", "validation")
 _START = 1 / 25
 """The first learning rate as a share of the peak."""
@@ -98,7 +98,7 @@ class Trainer:
         for epoch in range(self.fidelity.epochs):
             order = torch.randperm(len(labels), generator=generator)
             for indices in torch.split(order, self.recipe.batch)[:steps_per_epoch]:  # an incomplete batch is left out
-                batch = augment(images[indices], self.recipe.shift, self.recipe.flip, generator)
+                batch = self._augmented(images[indices], generator)
                 loss = self._loss(module, batch, labels[indices])
                 if not torch.isfinite(loss):
                     raise CandidateError(f"training diverged: the loss is {loss.item()} in epoch {epoch + 1}")
@@ -107,6 +107,11 @@ class Trainer:
                 optimizer.step()
                 schedule.step()
         recalibrate(module, images[torch.randperm(len(labels), generator=generator)[:_CALIBRATION_IMAGES]])
+
+    def _augmented(self, batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        if batch.ndim == 3:
+            return shift_in_time(batch, self.recipe.shift, generator)
+        return augment(batch, self.recipe.shift, self.recipe.flip, generator)
 
     def _loss(self, module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Cross-entropy, of auxiliary heads too, each by its weight."""
@@ -137,24 +142,28 @@ class Trainer:
         return self._prepare(subset(self._data.train, self.fidelity.samples, seed=self._seed))
 
     def _prepare(self, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normalise by the training images' mean and deviation, resize, lay out for convolutions."""
+        """Normalise by the training inputs' mean and deviation, resize images and lay them out for convolutions."""
         mean, deviation = self._statistics
-        images = (torch.from_numpy(part.images).float() - mean) / deviation
+        inputs = (torch.from_numpy(part.inputs).float() - mean) / deviation
+        labels = torch.from_numpy(part.labels)
+        if inputs.ndim == 3:
+            return inputs, labels
         sides = self.task.input_shape[1:]
-        if images.shape[-2:] != sides:
-            images = functional.interpolate(images, sides, mode="bilinear", antialias=True)
-        return images.contiguous(memory_format=torch.channels_last), torch.from_numpy(part.labels)
+        if inputs.shape[-2:] != sides:
+            inputs = functional.interpolate(inputs, sides, mode="bilinear", antialias=True)
+        return inputs.contiguous(memory_format=torch.channels_last), labels
 
     @cached_property
     def _statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and deviation of each channel, both (1, channels, 1, 1); a constant channel's deviation counts as 1."""
-        over, images = (0, 2, 3), self._data.train.images
-        chunks = [images[start : start + _STATISTICS_IMAGES] for start in range(0, len(images), _STATISTICS_IMAGES)]
-        # Chunk by chunk: in 64 bits, all images at once would take many times the memory of the data.
-        count = images.size // images.shape[1]
+        """Mean and deviation of each channel, in a shape that fits the inputs; a constant channel's counts as 1."""
+        inputs = self._data.train.inputs
+        over = (0, 2, 3) if inputs.ndim == 4 else (0, 1)
+        chunks = [inputs[start : start + _STATISTICS_INPUTS] for start in range(0, len(inputs), _STATISTICS_INPUTS)]
+        # Chunk by chunk: in 64 bits, all inputs at once would take many times the memory of the data.
+        count = inputs.size // inputs.shape[1 if inputs.ndim == 4 else 2]
         mean = sum(chunk.sum(over, dtype=np.float64, keepdims=True) for chunk in chunks) / count
         deviation = np.sqrt(sum(np.square(chunk - mean).sum(over, keepdims=True) for chunk in chunks) / count)
-        largest = np.maximum(np.abs(images.max(over, keepdims=True)), np.abs(images.min(over, keepdims=True)))
+        largest = np.maximum(np.abs(inputs.max(over, keepdims=True)), np.abs(inputs.min(over, keepdims=True)))
         # A channel that never changes carries nothing; dividing by its noise would blow up what differs elsewhere.
         deviation[deviation <= 1e-6 * largest] = 1.0
         return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
@@ -162,9 +171,10 @@ class Trainer:
 
 def _task(whole: Task, fidelity: FidelitySpec) -> Task:
     """What trained networks take and give: images of the resolution of the fidelity."""
+    if fidelity.resolution is None:
+        return whole
     channels, *sides = whole.input_shape
-    height, width = sides if fidelity.resolution is None else resized(sides, fidelity.resolution)
-    return Task((channels, height, width), whole.classes)
+    return Task((channels, *resized(sides, fidelity.resolution)), whole.classes)
 
 
 def _as_array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:

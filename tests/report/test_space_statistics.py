@@ -13,11 +13,10 @@ from scipy import stats
 from moonas.encoding.encoding import Gene
 from moonas.problem.objective import Objective
 from moonas.report.design_space import (
-    chance_of_being_best,
     compare_spaces,
     error_distribution,
     gene_effects,
-    likely_choices,
+    kept_choices,
     losses,
     plot_distributions,
 )
@@ -173,22 +172,29 @@ def test_too_few_networks_narrow_nothing(trials: pd.DataFrame) -> None:
     assert set(effects["keep"]) == {WIDTH.choices, KIND.choices, NOISE.choices}
 
 
-def test_the_chance_of_being_best_is_that_of_the_bootstrap() -> None:
-    lost = np.random.default_rng(0).random(24).round(1)  # with ties
-    exact = chance_of_being_best(lost)
-    assert exact.sum() == pytest.approx(1)
-    random = np.random.default_rng(1)
-    samples = random.integers(24, size=(40_000, 6))
-    shuffled = lost + random.random((40_000, 24)) * 1e-6  # who of those that lose the same is first, is chance
-    best = samples[np.arange(40_000), np.take_along_axis(shuffled, samples, axis=1).argmin(axis=1)]
-    np.testing.assert_allclose(np.bincount(best, minlength=24) / 40_000, exact, atol=0.01)
+def test_choices_go_that_good_networks_make_too_seldom_to_be_accident() -> None:
+    chosen = np.repeat([0, 1, 2], 20)
+    good = np.zeros(60, dtype=bool)
+    good[:8] = good[20:27] = True  # of 20 each: eight with the first choice, seven with the second, none with the third
+    assert stats.fisher_exact([[0, 20], [15, 25]], alternative="less").pvalue < 0.01
+    assert kept_choices(KIND, chosen, good) == ("plain", "residual")
+    good[40:43] = True  # three with the third might be accident
+    assert stats.fisher_exact([[3, 17], [15, 25]], alternative="less").pvalue > 0.05
+    assert kept_choices(KIND, chosen, good) == KIND.choices
 
 
-def test_likely_choices_of_ordered_genes_are_a_range() -> None:
-    lost = np.array([0.1, 0.1, 0.1, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9] * 10)
-    chosen = np.array([0, 2, 0, 1, 3, 1, 3, 1, 3, 1, 3, 1] * 10)
-    assert likely_choices(WIDTH, chosen, lost) == (4, 8, 16)  # 8 lies between
-    assert likely_choices(Gene("kind", (4, 8, 16, 32)), chosen, lost) == (4, 16)
+def test_ordered_choices_stay_a_range() -> None:
+    chosen = np.repeat([0, 1, 2, 3], 20)
+    good = np.isin(chosen, [0, 2])
+    assert kept_choices(WIDTH, chosen, good) == (4, 8, 16)
+    assert kept_choices(Gene("width", WIDTH.choices), chosen, good) == (4, 16)
+
+
+def test_some_choice_is_always_kept() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        chosen, good = random.integers(4, size=30), random.random(30) < random.random()
+        assert kept_choices(WIDTH, chosen, good)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])

@@ -53,8 +53,8 @@ def test_digits_are_those_of_scikit_learn() -> None:
     data = load("digits")
     assert data.test is None
     assert data.classes == tuple("0123456789")
-    assert data.main.images.shape == (1797, 1, 8, 8)
-    np.testing.assert_array_equal(data.main.images[:, 0], load_digits().images)
+    assert data.main.inputs.shape == (1797, 1, 8, 8)
+    np.testing.assert_array_equal(data.main.inputs[:, 0], load_digits().images)
     np.testing.assert_array_equal(data.main.labels, load_digits().target)
 
 
@@ -68,10 +68,10 @@ def test_an_option_that_digits_do_not_have_is_refused_by_name() -> None:
 def test_an_npz_file_brings_its_arrays_and_its_test_part(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x_train=X, y_train=Y, x_test=X[:4], y_test=Y[:4])
     data = load("npz", tmp_path / "d.npz")
-    np.testing.assert_array_equal(data.main.images[:, 0], X)
+    np.testing.assert_array_equal(data.main.inputs[:, 0], X)
     np.testing.assert_array_equal(data.main.labels, Y)
     assert data.test is not None
-    np.testing.assert_array_equal(data.test.images[:, 0], X[:4])
+    np.testing.assert_array_equal(data.test.inputs[:, 0], X[:4])
     np.testing.assert_array_equal(data.test.labels, Y[:4])
 
 
@@ -173,17 +173,17 @@ def test_idx_files_are_read(tmp_path: Path) -> None:
     write_idx(tmp_path, idx(X), idx(Y))
     write_idx(tmp_path, idx(X[:7]), idx(Y[:7]), part="t10k")
     data = load("idx", tmp_path)
-    np.testing.assert_array_equal(data.main.images[:, 0], X)
+    np.testing.assert_array_equal(data.main.inputs[:, 0], X)
     np.testing.assert_array_equal(data.main.labels, Y)
     assert data.test is not None
-    np.testing.assert_array_equal(data.test.images[:, 0], X[:7])
+    np.testing.assert_array_equal(data.test.inputs[:, 0], X[:7])
     np.testing.assert_array_equal(data.test.labels, Y[:7])
 
 
 def test_gzipped_idx_files_are_read(tmp_path: Path) -> None:
     write_idx(tmp_path, gzip.compress(idx(X)), gzip.compress(idx(Y)), end=".gz")
     data = load("idx", tmp_path)
-    np.testing.assert_array_equal(data.main.images[:, 0], X)
+    np.testing.assert_array_equal(data.main.inputs[:, 0], X)
     assert data.test is None
 
 
@@ -191,7 +191,7 @@ def test_the_test_part_of_idx_files_can_be_handed_to_pytorch(tmp_path: Path) -> 
     write_idx(tmp_path, idx(X), idx(Y))
     write_idx(tmp_path, idx(X[:7]), idx(Y[:7]), part="t10k")
     part = load_test_part(DataSpec(name="idx", path=str(tmp_path), split=SplitSpec(train=0.8, val=0.2, test=0)))
-    torch.from_numpy(part.images)  # which warns of arrays that cannot be written to, and warnings are errors
+    torch.from_numpy(part.inputs)  # which warns of arrays that cannot be written to, and warnings are errors
     torch.from_numpy(part.labels)
 
 
@@ -267,15 +267,15 @@ def test_grey_images_have_one_channel(tmp_path: Path) -> None:
     assert data.classes == ("cat", "dog")
     assert data.test is None
     assert data.main.labels.tolist() == [0, 0, 1, 1]
-    assert data.main.images.shape == (4, 1, 6, 5)
-    read = {image.tobytes() for image in data.main.images[data.main.labels == 1]}
+    assert data.main.inputs.shape == (4, 1, 6, 5)
+    read = {image.tobytes() for image in data.main.inputs[data.main.labels == 1]}
     assert read == {GREY[0].tobytes(), GREY[1].tobytes()}
 
 
 def test_colour_images_have_three_channels_in_their_order(tmp_path: Path) -> None:
     save(COLOUR[0], tmp_path, "cat/a.png")
     save(COLOUR[1], tmp_path, "dog/a.png")
-    images = load("folder", tmp_path).main.images
+    images = load("folder", tmp_path).main.inputs
     np.testing.assert_array_equal(images, COLOUR[:2].transpose(0, 3, 1, 2))
 
 
@@ -283,7 +283,7 @@ def test_palette_images_keep_their_colours(tmp_path: Path) -> None:
     for i, name in enumerate(("cat", "dog")):
         (tmp_path / name).mkdir()
         Image.fromarray(COLOUR[i]).quantize(64).save(tmp_path / name / "a.png")  # at most 30 colours: none is lost
-    np.testing.assert_array_equal(load("folder", tmp_path).main.images, COLOUR[:2].transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(load("folder", tmp_path).main.inputs, COLOUR[:2].transpose(0, 3, 1, 2))
 
 
 def test_deep_grey_images_are_not_burnt_out(tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_deep_grey_images_are_not_burnt_out(tmp_path: Path) -> None:
     save(middle, tmp_path, "cat/2.png")
     save(bright, tmp_path, "dog/3.png")
     try:
-        images = load("folder", tmp_path).main.images
+        images = load("folder", tmp_path).main.inputs
     except DataError:
         return  # to refuse them is honest, too
     assert images[0].max() < images[1].min() <= images[1].max() < images[2].min()
@@ -329,10 +329,10 @@ def test_train_and_test_folders_are_the_two_parts(tmp_path: Path) -> None:
         save(GREY[i], tmp_path, name)
     data = load("folder", tmp_path)
     assert data.classes == ("cat", "dog")
-    np.testing.assert_array_equal(data.main.images[:, 0], GREY[:2])
+    np.testing.assert_array_equal(data.main.inputs[:, 0], GREY[:2])
     assert data.test is not None
     assert data.test.labels.tolist() == [1]
-    np.testing.assert_array_equal(data.test.images[:, 0], GREY[2:3])
+    np.testing.assert_array_equal(data.test.inputs[:, 0], GREY[2:3])
 
 
 @pytest.mark.parametrize("first_is_grey", [False, True])
@@ -344,7 +344,7 @@ def test_train_and_test_folders_agree_on_colour(tmp_path: Path, first_is_grey: b
     save(COLOUR[3], tmp_path, "test/dog/a.png")
     data = load("folder", tmp_path)
     assert data.test is not None
-    assert data.test.images.shape == (2, 3, 6, 5)
+    assert data.test.inputs.shape == (2, 3, 6, 5)
 
 
 def test_a_test_folder_with_a_class_of_its_own_is_refused(tmp_path: Path) -> None:
@@ -421,11 +421,11 @@ def with_a_missing_file() -> tuple[Array, Array]:
 @pytest.mark.parametrize("function", [two_arrays, four_arrays, named_arrays])
 def test_a_function_gives_its_arrays_in_any_of_three_forms(function: Callable[[], Any]) -> None:
     data = load(path_of(function))
-    np.testing.assert_array_equal(data.main.images[:, 0], X)
+    np.testing.assert_array_equal(data.main.inputs[:, 0], X)
     np.testing.assert_array_equal(data.main.labels, Y)
     assert (data.test is None) == (function is two_arrays)
     if data.test is not None:
-        np.testing.assert_array_equal(data.test.images[:, 0], X[:5])
+        np.testing.assert_array_equal(data.test.inputs[:, 0], X[:5])
         np.testing.assert_array_equal(data.test.labels, Y[:5])
 
 
@@ -543,31 +543,31 @@ def test_labels_that_are_lists_of_different_lengths_are_refused() -> None:
 def test_channels_may_come_first_or_last(channels: int) -> None:
     first = _RANDOM.integers(0, 256, (20, channels, 7, 6), dtype=np.uint8)
     last = np.ascontiguousarray(first.transpose(0, 2, 3, 1))
-    np.testing.assert_array_equal(assemble((first, Y), "data D").main.images, first)
-    np.testing.assert_array_equal(assemble((last, Y), "data D").main.images, first)
+    np.testing.assert_array_equal(assemble((first, Y), "data D").main.inputs, first)
+    np.testing.assert_array_equal(assemble((last, Y), "data D").main.inputs, first)
 
 
 def test_many_channels_come_first() -> None:
     images = np.zeros((20, 13, 7, 6), dtype=np.uint8)
-    assert assemble((images, Y), "data D").main.images.shape == (20, 13, 7, 6)
+    assert assemble((images, Y), "data D").main.inputs.shape == (20, 13, 7, 6)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int64", "int8", "uint16", "bool"])
 def test_numbers_of_other_kinds_become_floats_of_the_same_value(dtype: str) -> None:
     images = (X % 100).astype(dtype)
-    kept = assemble((images, Y), "data D").main.images
+    kept = assemble((images, Y), "data D").main.inputs
     assert kept.dtype == np.float32
     np.testing.assert_array_equal(kept[:, 0], images.astype(np.float32))
 
 
 def test_bytes_stay_bytes() -> None:
-    assert assemble((X, Y), "data D").main.images.dtype == np.uint8
+    assert assemble((X, Y), "data D").main.inputs.dtype == np.uint8
 
 
 @settings(deadline=None, max_examples=40)
 @given(hnp.arrays(np.float64, (4, 3, 2), elements=st.floats(-1e6, 1e6)))
 def test_double_precision_is_rounded_to_single(images: Array) -> None:
-    kept = assemble((images, [0, 1, 0, 1]), "data D").main.images
+    kept = assemble((images, [0, 1, 0, 1]), "data D").main.inputs
     np.testing.assert_allclose(kept[:, 0], images, rtol=1e-7, atol=1e-45)
 
 

@@ -147,7 +147,7 @@ def test_a_data_set_without_a_test_part_must_give_one() -> None:
 
 
 def bytes_of(part: Part) -> list[bytes]:
-    return [image.tobytes() for image in part.images]
+    return [image.tobytes() for image in part.inputs]
 
 
 def test_search_data_and_test_part_make_up_the_data_set() -> None:
@@ -183,20 +183,20 @@ def test_search_data_carry_no_test_image_to_another_process(tmp_path: Path, own:
     assert not [image for image in bytes_of(load_test_part(problem)) if image in sent]
     assert all(image in sent for image in bytes_of(found.train) + bytes_of(found.val))
     received = pickle.loads(sent)
-    assert len(received.train.images) + len(received.val.images) == 60 - (0 if own else 12)
+    assert len(received.train.inputs) + len(received.val.inputs) == 60 - (0 if own else 12)
 
 
 def test_search_data_hold_on_to_no_larger_array() -> None:
     # A view would keep the test images in memory, where pickle does not show them.
     found = load_search_data(DIGITS)
-    for array in (found.train.images, found.train.labels, found.val.images, found.val.labels):
+    for array in (found.train.inputs, found.train.labels, found.val.inputs, found.val.labels):
         assert array.base is None or array.base.size == array.size
 
 
 def test_a_data_set_brings_its_own_test_part(tmp_path: Path) -> None:
     problem = random_npz(tmp_path / "d.npz", 60, test=12)
     with np.load(tmp_path / "d.npz") as arrays:
-        np.testing.assert_array_equal(load_test_part(problem).images[:, 0], arrays["x_test"])
+        np.testing.assert_array_equal(load_test_part(problem).inputs[:, 0], arrays["x_test"])
         np.testing.assert_array_equal(load_test_part(problem).labels, arrays["y_test"])
 
 

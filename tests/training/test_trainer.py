@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import math
@@ -22,6 +23,7 @@ from torch import nn
 
 from moonas.errors import CandidateError
 from moonas.network.architecture import Architecture, Task
+from moonas.network.darts import DARTS
 from moonas.network.staged_cnn import Stage, StagedCNN, Stem
 from moonas.spec.data import DataSpec
 from moonas.spec.training import FidelitySpec, TrainingSpec
@@ -82,7 +84,7 @@ def numbered(counts: list[int], *, val: int = 6) -> SearchData:
 
 def batches_seen(data: SearchData, fidelity: FidelitySpec, recipe: TrainingSpec) -> list[list[int]]:
     """The numbers of the images in each training batch."""
-    values = data.train.images[:, 0, 0, 0].astype(np.float64)
+    values = data.train.inputs[:, 0, 0, 0].astype(np.float64)
     mean, deviation = values.mean(), values.std(ddof=1)
     spy: Any = Trainer(data, fidelity, recipe).fit(Custom(Spy), seed=0)
     return [np.rint(batch[:, 0, 0, 0].numpy() * deviation + mean).astype(int).tolist() for batch in spy.batches]
@@ -150,11 +152,11 @@ def test_the_validation_images_have_no_influence_on_the_weights(digits: SearchDa
 
 
 def test_training_leaves_the_data_as_they_were(digits: SearchData) -> None:
-    train, val = digits.train.images.copy(), digits.val.images.copy()
+    train, val = digits.train.inputs.copy(), digits.val.inputs.copy()
     trainer = Trainer(digits, FidelitySpec(epochs=1), TrainingSpec(batch=256))
     trainer.accuracy(trainer.fit(Custom(linear), seed=0))
-    np.testing.assert_array_equal(digits.train.images, train)
-    np.testing.assert_array_equal(digits.val.images, val)
+    np.testing.assert_array_equal(digits.train.inputs, train)
+    np.testing.assert_array_equal(digits.val.inputs, val)
 
 
 def test_a_second_trainer_on_the_same_data_judges_alike(digits: SearchData) -> None:
@@ -170,6 +172,19 @@ def test_a_second_trainer_on_the_same_data_judges_alike(digits: SearchData) -> N
 def test_a_small_network_learns_digits(digits: SearchData) -> None:
     trainer = Trainer(digits, FidelitySpec(epochs=3), TrainingSpec(batch=32, shift=0))
     assert trainer.accuracy(trainer.fit(NET, seed=0)) > 0.9
+
+
+def test_an_auxiliary_head_takes_part_in_training_and_is_gone_after_it(digits: SearchData) -> None:
+    cell = (((0, "skip_connect"), (1, "sep_conv_3x3")),)
+    plain, auxiliary = (DARTS(cell, cell, channels=4, cells=3, auxiliary=weight) for weight in (0, 0.4))
+    trainer = Trainer(digits, FidelitySpec(epochs=1, samples=128), TrainingSpec())
+    modules = [trainer.fit(architecture, seed=0) for architecture in (plain, auxiliary)]
+    one, two = (module.state_dict() for module in modules)
+    assert one.keys() == two.keys()
+    assert any(not torch.equal(one[name], two[name]) for name in one if name.startswith("cells.0"))
+    for module in modules:
+        copy.deepcopy(module)
+        assert 0 <= trainer.accuracy(module) <= 1
 
 
 def deep_and_plain(inputs: int, outputs: int) -> nn.Module:
@@ -282,7 +297,7 @@ def test_a_network_is_judged_by_the_statistics_of_its_final_weights(digits: Sear
     # After one epoch, the running averages of training still remember their initial values.
     trainer = Trainer(digits, FidelitySpec(epochs=1), TrainingSpec(batch=64, shift=0))
     module: Any = trainer.fit(NET, seed=0)
-    images = torch.from_numpy(digits.train.images)
+    images = torch.from_numpy(digits.train.inputs)
     images = (images - images.mean()) / images.std()
     with torch.no_grad():
         activations = module.stem[0](images)
@@ -335,7 +350,7 @@ def test_a_sample_has_the_classes_in_proportion(counts: list[int], share: float)
     samples = max(1, round(share * len(part)))
     taken = subset(part, samples)
     assert len(taken) == samples
-    assert len(set(taken.images[:, 0, 0, 0].tolist())) == samples
+    assert len(set(taken.inputs[:, 0, 0, 0].tolist())) == samples
     found = np.bincount(taken.labels, minlength=len(counts))
     due = samples * np.array(counts) / len(part)
     assert np.abs(found - due).max() <= 1
@@ -344,7 +359,7 @@ def test_a_sample_has_the_classes_in_proportion(counts: list[int], share: float)
 def test_a_sample_keeps_images_and_labels_together() -> None:
     part = numbered([30, 30, 30]).train
     taken = subset(part, 25)
-    numbers = taken.images[:, 0, 0, 0].astype(int)
+    numbers = taken.inputs[:, 0, 0, 0].astype(int)
     np.testing.assert_array_equal(taken.labels, part.labels[numbers])
 
 
@@ -381,9 +396,9 @@ def test_images_are_normalised_by_the_training_part_alone(dtype: Any) -> None:
     scale = np.array([5, 20, 80], dtype=np.float64)[:, None, None]
     train = Part((random.random((30, 3, 4, 5)) * scale).astype(dtype), np.arange(30) % 2)
     val = Part((random.random((12, 3, 4, 5)) * scale * 2).astype(dtype), np.arange(12) % 2)
-    pixels = train.images.astype(np.float64)
+    pixels = train.inputs.astype(np.float64)
     mean, deviation = pixels.mean(axis=(0, 2, 3), keepdims=True), pixels.std(axis=(0, 2, 3), keepdims=True)
-    expected = (val.images.astype(np.float64) - mean) / deviation
+    expected = (val.inputs.astype(np.float64) - mean) / deviation
     images, labels = Trainer(SearchData(train, val, ("a", "b")), FidelitySpec(), TrainingSpec()).validation
     assert images.dtype == torch.float32
     np.testing.assert_allclose(images.numpy(), expected, rtol=0.01, atol=1e-3)  # n or n - 1 is a matter of taste
@@ -393,7 +408,7 @@ def test_images_are_normalised_by_the_training_part_alone(dtype: Any) -> None:
 def test_a_channel_that_never_changes_in_training_is_not_blown_up_in_validation() -> None:
     train = Part(np.zeros((10, 1, 4, 4), dtype=np.float32), np.arange(10) % 2)
     val = Part(np.zeros((4, 1, 4, 4), dtype=np.float32), np.arange(4) % 2)
-    val.images[0, 0, 0, 0] = 1.0
+    val.inputs[0, 0, 0, 0] = 1.0
     images, _ = Trainer(SearchData(train, val, ("a", "b")), FidelitySpec(), TrainingSpec()).validation
     assert images.abs().max() < 1000
 
