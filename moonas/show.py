@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moonas.errors import EncodingError, MoonasError, SpecError, UnknownNameError
-from moonas.terminal import exit_codes, say, while_read
+from moonas.errors import EncodingError, MoonasError, UnknownNameError
+from moonas.terminal import exit_codes, input_shape, say, while_read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ def show_encoding(
         from moonas.network.architecture import Task
 
         encoding = search_space(name)
-        task = Task(_shape(shape or "3x32x32"), classes or 10)
+        task = Task(input_shape(shape or "3x32x32"), classes or 10)
         say(f"{name}: {len(encoding.genes)} genes, {encoding.extent}")
         _print(_genes(encoding), "Genes, with their choices")
         networks = _random_architectures(encoding, task, seed)
@@ -64,7 +64,7 @@ def show_architecture(
         from moonas.network.architecture import Task
 
         architecture, study = _find(name, run)
-        task = Task(_shape(shape or "3x224x224"), classes or 1000)
+        task = Task(input_shape(shape or "3x224x224"), classes or 1000)
         if study is not None and not (shape and classes):
             own = study.task  # reads the data
             task = Task(task.input_shape if shape else own.input_shape, classes or own.classes)
@@ -73,16 +73,6 @@ def show_architecture(
         layers["output"] = [" x ".join(map(str, each)) for each in layers["output"]]
         layers.loc[len(layers)] = totals
         _print(layers, f"{name}, {architecture.key}, {_for(task)}")
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    sides = re.fullmatch(r"(\d+)[x,](\d+)(?:[x,](\d+))?", text)
-    shape = tuple(int(side) for side in sides.groups() if side is not None) if sides else ()
-    if not shape or 0 in shape:
-        raise SpecError(
-            f"--input {text}: must be channels x height x width, as 3x32x32, or length x channels, as 128x6"
-        )
-    return shape
 
 
 def _for(task: Task) -> str:

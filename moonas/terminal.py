@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,20 @@ def exit_codes() -> Iterator[None]:
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def input_shape(text: str) -> tuple[int, ...]:
+    """Read the option `--input`, the shape of one input, as `3x32x32` or `128x6`.
+
+    Raises:
+        MoonasError: if it is none.
+    """
+    sides = re.fullmatch(r"(\d+)[x,](\d+)(?:[x,](\d+))?", text)
+    shape = tuple(int(side) for side in sides.groups() if side is not None) if sides else ()
+    if not shape or 0 in shape:
+        what = "must be channels x height x width, as 3x32x32, or length x channels, as 128x6"
+        raise MoonasError(f"--input {text}: {what}")
+    return shape
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -99,6 +99,13 @@ def test_the_pymoo_example(here: Path) -> None:
     assert 8 <= len(pd.read_csv("runs/pymoo/trials.csv")) <= 24
 
 
+@pytest.mark.parametrize("mark", ["mobilenet_v3_large", "from_genotype"])
+def test_the_examples_of_known_networks(mark: str) -> None:
+    (example,) = [block for block in BLOCKS if mark in block]
+    result = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
 def test_the_problem_example_is_valid(here: Path) -> None:
     (problem,) = [block for block in YAML_BLOCKS if "mine.yaml" in block]
     (here / "example.yaml").write_text(problem)
