@@ -49,7 +49,15 @@ def print_frame(frame: pd.DataFrame, title: str) -> None:
 
 def wide_console() -> Console:
     """The terminal, or, where standard output goes elsewhere, wide lines."""
-    return Console(width=None if sys.stdout.isatty() else 140)
+    return _PatientConsole(width=None if sys.stdout.isatty() else 140)
+
+
+class _PatientConsole(Console):
+    """A console that leaves it to its caller what happens when nobody reads any longer; rich would end the program."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error through."""
+        raise BrokenPipeError
 
 
 def front_table(front: pd.DataFrame, objectives: Sequence[Objective], others: Sequence[str] = ()) -> Table:
