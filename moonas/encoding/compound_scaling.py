@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from moonas.encoding.staged_cnn import StagedCNNEncoding
-from moonas.encoding.tree import TreeEncoding
+from moonas.encoding.tree import TreeEncoding, choices_of, merged
 from moonas.errors import EncodingError
 from moonas.network.architecture import Architecture
 from moonas.network.compound_scaling import scaled
 from moonas.network.staged_cnn import StagedCNN
 
-_FACTORS = ("width", "depth")
+Seen = TypeVar("Seen")
 
 
 class CompoundScalingEncoding(TreeEncoding):
@@ -33,20 +33,35 @@ class CompoundScalingEncoding(TreeEncoding):
         """Find the first factors that give a network."""
         if not isinstance(architecture, StagedCNN):
             raise EncodingError(f"{type(architecture).__name__} is not a staged CNN")
-        resolution = self.fit("", self.tree, {"resolution": architecture.resolution})
-        factors = self._scaled.get(replace(architecture, resolution=0))
-        return None if resolution is None or factors is None else resolution | factors
+        parts = [
+            self.fit("", self.tree, {"resolution": architecture.resolution}),
+            self._widths.get(_even(architecture)),
+            self._depths.get(_depths(architecture)),
+        ]
+        return merged(parts)
 
     @cached_property
-    def _scaled(self) -> dict[StagedCNN, dict[str, int]]:
-        """All networks less their resolution, and the first choices of width and depth that give them."""
-        widths, depths = (self._offered(name) for name in _FACTORS)
-        found: dict[StagedCNN, dict[str, int]] = {}
-        for i, width in enumerate(widths):
-            for j, depth in enumerate(depths):
-                found.setdefault(scaled(self._base, width=width, depth=depth), {"width": i, "depth": j})
+    def _widths(self) -> dict[StagedCNN, dict[str, int]]:
+        """The base in each width, and the first factor that gives it."""
+        return self._scaled("width", _even)
+
+    @cached_property
+    def _depths(self) -> dict[tuple[int, ...], dict[str, int]]:
+        """The depths of the stages, and the first factor that gives them."""
+        return self._scaled("depth", _depths)
+
+    def _scaled(self, name: str, seen: Callable[[StagedCNN], Seen]) -> dict[Seen, dict[str, int]]:
+        """What is seen of the base scaled by each factor, and the first factor that gives it."""
+        found: dict[Seen, dict[str, int]] = {}
+        for i, factor in enumerate(choices_of(self.tree[name])):
+            found.setdefault(seen(scaled(self._base, **{name: factor})), {name: i})
         return found
 
-    def _offered(self, name: str) -> tuple[Any, ...]:
-        offered = self.tree[name]
-        return offered if isinstance(offered, tuple) else (offered,)
+
+def _even(network: StagedCNN) -> StagedCNN:
+    """A network less its depths and its resolution."""
+    return replace(network, stages=tuple(replace(stage, depth=1) for stage in network.stages), resolution=0)
+
+
+def _depths(network: StagedCNN) -> tuple[int, ...]:
+    return tuple(stage.depth for stage in network.stages)

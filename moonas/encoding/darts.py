@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from moonas.encoding.encoding import Genotype
-from moonas.encoding.tree import TreeEncoding, merged
+from moonas.encoding.tree import TreeEncoding, choices_of, merged
 from moonas.errors import EncodingError
 from moonas.network.architecture import Architecture
 from moonas.network.darts import DARTS, INPUTS, Cell, Node, node_of, orders, vanishes
@@ -66,17 +66,15 @@ def _fit_cell(name: str, offered: Sequence[Mapping[str, Any]], cell: Cell) -> di
 def _fit_node(at: str, offered: Mapping[str, Any], node: Node, empty: set[int]) -> dict[str, int] | None:
     """The choices for a node, where the nodes `empty` are zero."""
     wanted = dict(node)
-    inputs = offered["inputs"]
-    for i, pair in enumerate(inputs if isinstance(inputs, tuple) else (inputs,)):
+    for i, pair in enumerate(choices_of(offered["inputs"])):
         read = sources(pair)
         if not wanted.keys() <= set(read):
             continue
         chosen = {f"{at}.inputs": i}
         for name, source in zip(("first", "second"), read, strict=True):
-            choices = offered[name] if isinstance(offered[name], tuple) else (offered[name],)
             fitting = [
                 index
-                for index, how in enumerate(choices)
+                for index, how in enumerate(choices_of(offered[name]))
                 if (how == wanted[source] if source in wanted else vanishes(how, source, empty))
             ]
             if not fitting:

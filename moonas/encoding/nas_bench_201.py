@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from moonas.encoding.encoding import Genotype
-from moonas.encoding.tree import TreeEncoding
+from moonas.encoding.tree import TreeEncoding, choices_of
 from moonas.errors import EncodingError
 from moonas.network.architecture import Architecture
 from moonas.network.nas_bench_201 import EDGES, Form, NASBench201, form
@@ -50,8 +50,7 @@ class NASBench201Encoding(TreeEncoding):
     @cached_property
     def _first(self) -> Mapping[Form, dict[str, int]]:
         """What the cells of this space compute, and the first choices that do."""
-        edges = self.tree["edges"]
-        offered = [edges[name] if isinstance(edges[name], tuple) else (edges[name],) for name in _NAMES]
+        offered = [choices_of(self.tree["edges"][name]) for name in _NAMES]
         first: dict[Form, dict[str, int]] = {}
         for numbered in itertools.product(*(tuple(enumerate(choices)) for choices in offered)):
             indices = {f"edges.{name}": index for name, (index, _) in zip(_NAMES, numbered, strict=True)}

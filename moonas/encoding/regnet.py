@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
-from moonas.encoding.tree import TreeEncoding
+from moonas.encoding.tree import TreeEncoding, choices_of, merged
 from moonas.errors import EncodingError
 from moonas.network.architecture import Architecture
 from moonas.network.regnet import regnet_stages
 from moonas.network.staged_cnn import Stage, StagedCNN, Stem
 
-_LINE = ("depth", "initial_width", "slope", "width_multiplier", "group_width", "squeeze_ratio")
+_LINE = ("initial_width", "group_width", "slope", "width_multiplier")
 _STEM = ("width", "kernel", "stride")
 
 
@@ -22,7 +21,7 @@ class RegNetEncoding(TreeEncoding):
 
     def describe(self, chosen: Mapping[str, Any]) -> StagedCNN:
         """Lay out the stages."""
-        stages = regnet_stages(**{name: chosen[name] for name in _LINE})
+        stages = regnet_stages(**{name: chosen[name] for name in (*_LINE, "depth", "squeeze_ratio")})
         return StagedCNN(Stem(**chosen["stem"]), stages, resolution=chosen["resolution"])
 
     def choose(self, architecture: Architecture) -> dict[str, int] | None:
@@ -30,23 +29,36 @@ class RegNetEncoding(TreeEncoding):
         if not isinstance(architecture, StagedCNN):
             raise EncodingError(f"{type(architecture).__name__} is not a staged CNN")
         stem = {name: getattr(architecture.stem, name) for name in _STEM}
-        parts = (
-            self.fit("", self.tree, {"resolution": architecture.resolution}),
-            self.fit("stem", self.tree["stem"], stem),
-            self._lines.get(architecture.stages),
-        )
         plain = StagedCNN(Stem(**stem), architecture.stages, resolution=architecture.resolution)
-        if None in parts or architecture != plain:
+        if architecture != plain or not architecture.stages:
             return None
-        return {name: choice for part in parts if part is not None for name, choice in part.items()}
+        whole = {
+            "depth": sum(stage.depth for stage in architecture.stages),
+            "squeeze_ratio": architecture.stages[0].squeeze_ratio,
+            "resolution": architecture.resolution,
+        }
+        fixed = merged([self.fit("", self.tree, whole), self.fit("stem", self.tree["stem"], stem)])
+        return fixed if fixed is None else merged([fixed, self._line(architecture.stages)])
 
-    @cached_property
-    def _lines(self) -> dict[tuple[Stage, ...], dict[str, int]]:
-        """All sequences of stages, and the first choices that give them."""
-        offered = (self.tree[name] if isinstance(self.tree[name], tuple) else (self.tree[name],) for name in _LINE)
-        found: dict[tuple[Stage, ...], dict[str, int]] = {}
-        for numbered in itertools.product(*(tuple(enumerate(choices)) for choices in offered)):
-            stages = regnet_stages(**{name: value for name, (_, value) in zip(_LINE, numbered, strict=True)})
-            indices = {name: i for name, (i, _) in zip(_LINE, numbered, strict=True)}
-            found.setdefault(stages, indices)
-        return found
+    def _line(self, stages: tuple[Stage, ...]) -> dict[str, int] | None:
+        """The first of the numbers that lay out `stages`, depth and squeeze-excite aside."""
+        offered = ({value: i for i, value in enumerate(choices_of(self.tree[name]))} for name in _LINE)
+        initial_widths, group_widths, slopes, multipliers = offered
+        total: dict[str, Any] = {
+            "depth": sum(stage.depth for stage in stages),
+            "squeeze_ratio": stages[0].squeeze_ratio,
+        }
+        for initial_width, group_width in itertools.product(initial_widths, group_widths):
+            first = {"initial_width": initial_width, "group_width": group_width}
+            (begun,) = regnet_stages(**{**total, "depth": 1}, **first, slope=0, width_multiplier=2)
+            if (begun.width, begun.groups) != (stages[0].width, stages[0].groups):
+                continue  # the first stage has the initial width, whatever the slope: most combinations end here
+            for slope, multiplier in itertools.product(slopes, multipliers):
+                if regnet_stages(**total, **first, slope=slope, width_multiplier=multiplier) == stages:
+                    return {
+                        "initial_width": initial_widths[initial_width],
+                        "group_width": group_widths[group_width],
+                        "slope": slopes[slope],
+                        "width_multiplier": multipliers[multiplier],
+                    }
+        return None

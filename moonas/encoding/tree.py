@@ -29,6 +29,11 @@ def _is_ordered(choices: tuple[Any, ...]) -> bool:
     return numeric and list(choices) in (sorted(choices), sorted(choices, reverse=True))
 
 
+def choices_of(value: Any) -> tuple[Any, ...]:
+    """What a value of a tree offers: the choices of a gene, or the one value that is fixed."""
+    return value if isinstance(value, tuple) else (value,)
+
+
 def fill(tree: Any, choices: Iterator[Any]) -> Any:
     """The tree with each gene replaced by the next of `choices`, in the order of `find_genes`."""
     if isinstance(tree, tuple):
