@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
-from moonas.encoding.staged_cnn import StagedCNNEncoding
+from moonas.encoding.staged_cnn import as_written
 from moonas.encoding.tree import TreeEncoding, choices_of, merged
 from moonas.errors import EncodingError
 from moonas.network.architecture import Architecture
@@ -23,7 +23,7 @@ class CompoundScalingEncoding(TreeEncoding):
     def __init__(self, tree: Mapping[str, Any]):
         """Take the tree of an encoding file: `base`, the tree of one staged CNN, and what scales it."""
         super().__init__({name: value for name, value in tree.items() if name != "base"})
-        self._base = StagedCNNEncoding(tree["base"]).describe(tree["base"])
+        self._base = as_written(tree["base"])
 
     def describe(self, chosen: Mapping[str, Any]) -> StagedCNN:
         """Scale the base."""

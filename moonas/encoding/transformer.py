@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moonas.encoding.encoding import Genotype
-from moonas.encoding.tree import TreeEncoding, merged
+from moonas.encoding.tree import TreeEncoding
 from moonas.errors import EncodingError
 from moonas.network.architecture import Architecture
 from moonas.network.transformer import Layer, Transformer
@@ -31,10 +31,8 @@ class TransformerEncoding(TreeEncoding):
         if len(offered) == 1 and len(set(layers)) > 1:
             return None
         whole = {name: getattr(architecture, name) for name in _WHOLE}
-        parts = [self.fit("", self.tree, {**whole, "depth": len(layers)})]
-        for i, (part, layer) in enumerate(zip(offered, layers, strict=False)):
-            parts.append(self.fit(f"layers.{i}", part, vars(layer)))
-        return merged(parts)
+        described = [vars(layer) for layer in layers[: len(offered)]]
+        return self.fit("", self.tree, {**whole, "depth": len(layers), "layers": described})
 
     def active(self, genotype: Genotype) -> tuple[bool, ...]:
         """Genes of layers beyond the depth are inactive."""

@@ -95,19 +95,24 @@ class TreeEncoding(Encoding):
         Args:
             at: the dotted path of the part; empty for the tree itself.
             part: the part.
-            fields: the values wanted of it, by name.
+            fields: the values wanted of it, by name; mappings for what is a mapping there, and a list of mappings, not
+                longer, for what is a list of mappings.
 
         Returns:
             The index of the choice by the gene's name; None if some value is neither fixed nor to be chosen.
         """
-        chosen = {}
-        for name, value in fields.items():
-            offered = part[name]
-            if isinstance(offered, tuple) and value in offered:
-                chosen[f"{at}.{name}" if at else name] = offered.index(value)
-            elif isinstance(offered, tuple) or offered != value:
+        return merged(self._fit(f"{at}.{name}" if at else name, part[name], value) for name, value in fields.items())
+
+    def _fit(self, at: str, offered: Any, value: Any) -> dict[str, int] | None:
+        if isinstance(offered, Mapping) and isinstance(value, Mapping):
+            return self.fit(at, offered, value)
+        if isinstance(offered, list) and isinstance(value, list | tuple):
+            if len(value) > len(offered):
                 return None
-        return chosen
+            return merged(self._fit(f"{at}.{i}", *pair) for i, pair in enumerate(zip(offered, value, strict=False)))
+        if isinstance(offered, tuple):
+            return {at: offered.index(value)} if value in offered else None
+        return {} if offered == value else None
 
 
 def merged(parts: Iterable[Mapping[str, int] | None]) -> dict[str, int] | None:

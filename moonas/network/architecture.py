@@ -8,8 +8,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin, get_type_hints
 
 from moonas.errors import EncodingError, MoonasError, one_line
 from moonas.registry import FAMILIES
@@ -74,14 +74,39 @@ class Architecture(ABC):
     def to_dict(self) -> dict[str, Any]:
         """The description as JSON-ready values; `architecture_from_dict` reads it back.
 
-        Families whose parts are of several types override this and `from_dict`, and say which is which.
+        Families whose parts are of one type or another override this and `from_dict`, and say which is which.
         """
         return {"family": self.family, **asdict(self)}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Architecture:
-        """Rebuild the description from `to_dict` less its family. Families with nested values override this."""
-        return cls(**fields)
+        """Rebuild the description from `to_dict` less its family: parts and tuples as the fields are annotated."""
+        read: Architecture = _read_parts(cls, fields)
+        return read
+
+
+def _read_parts(kind: Any, fields: Mapping[str, Any]) -> Any:
+    hints = _hints(kind)
+    return kind(**{name: _read(hints.get(name), value) for name, value in fields.items()})
+
+
+def _read(hint: Any, value: Any) -> Any:
+    """What JSON made a mapping or a list of, as the annotation says that it was."""
+    if is_dataclass(hint) and isinstance(value, Mapping):
+        return _read_parts(hint, value)
+    if get_origin(hint) is tuple and isinstance(value, list | tuple):
+        of_each = get_args(hint)
+        hints = of_each[:1] * len(value) if of_each[1:] == (...,) else of_each
+        return tuple(_read(each, item) for each, item in zip(hints, value, strict=True))
+    return value
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    try:
+        return get_type_hints(kind)
+    except NameError:  # of a class within a function, whose names nobody else knows
+        return {}
 
 
 def _distinctive(value: Any) -> Any:

@@ -14,7 +14,7 @@ from torch import nn
 
 from moonas.network.architecture import Task
 from moonas.network.layers import ACTIVATIONS, DropPath, Resize, SqueezeExcite, convolution, initialise
-from moonas.network.staged_cnn import Stage, StagedCNN
+from moonas.network.staged_cnn import Stage, StagedCNN, bottleneck_width
 
 
 class Block(nn.Module):
@@ -80,7 +80,7 @@ class BlockMaker:
         The stride is that of the middle convolution. Groups as in Xie et al., 2016, arXiv:1611.05431; squeeze-excite
         after the middle convolution as in Radosavovic et al., 2020, arXiv:2003.13678.
         """
-        hidden = stage.groups * max(1, round(stage.width * stage.bottleneck_ratio / stage.groups))
+        hidden = bottleneck_width(stage.width, stage.bottleneck_ratio, stage.groups)
         body = [
             self._convolution(inputs, hidden, 1, activation=stage.activation),
             self._convolution(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -90,15 +90,6 @@ class DARTS(Architecture):
         if side < _STRIDES:
             raise EncodingError(f"an input of {side} pixels is too small: the network shrinks it {_STRIDES}-fold")
         return DARTSNetwork(self, task)
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> DARTS:
-        """Rebuild the description; see `Architecture.from_dict`."""
-        cells = {
-            name: tuple(tuple((source, operation) for source, operation in node) for node in fields[name])
-            for name in ("normal", "reduction")
-        }
-        return cls(**{**fields, **cells})
 
 
 def _check_edge(node: int, source: int, operation: str) -> None:

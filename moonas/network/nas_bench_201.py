@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from moonas.errors import EncodingError, did_you_mean
 from moonas.network.architecture import Architecture, Task
@@ -89,43 +89,63 @@ class NASBench201(Architecture):
             raise EncodingError(f"an input of {side} pixels is too small: the network shrinks it {_STRIDES}-fold")
         return build_nas_bench_201(self, task)
 
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> NASBench201:
-        """Rebuild the description; see `Architecture.from_dict`."""
-        return cls(**{**fields, "cell": tuple(fields["cell"])})
-
 
 def form(cell: Sequence[str]) -> Form:
     """What a cell computes: equal forms mean the same operations with the same weights between the same values.
 
-    Nodes that nothing reaches or that reach nothing are left out, nodes that only pass on another are that other, and
-    of the names of the inner nodes the first are taken.
+    Nodes that nothing reaches or that reach nothing are left out, nodes that only pass on another are that other, sums
+    of sums are one sum where nobody else reads the parts, and of the names of the inner nodes the first are taken.
 
     Returns:
         Sorted triples of target, source and operation; none if the output is always zero.
     """
+    incoming = _needed(_live(cell))
+    while (passing := _read_once(incoming)) is not None:
+        source, target = passing
+        incoming[target].remove((source, "skip_connect"))
+        incoming[target] += incoming.pop(source)
+    inner = sorted(incoming.keys() - {_OUTPUT})
+    named = ({0: 0, _OUTPUT: _OUTPUT, **dict(zip(inner, names, strict=True))} for names in _namings(len(inner)))
+    return min(
+        tuple(sorted((name[node], name[source], how) for node, edges in incoming.items() for source, how in edges))
+        for name in named
+    )
+
+
+def _live(cell: Sequence[str]) -> dict[int, list[tuple[int, str]]]:
+    """The edges into each node that something reaches, as source and operation; they come from no node that passes on."""
     operations = dict(zip(EDGES, cell, strict=True))
     value = {0: 0}  # node -> the node whose value it has
     incoming: dict[int, list[tuple[int, str]]] = {}
     for node in (1, 2, 3):
-        edges = [(source, operations[source, node]) for source in range(node) if source in value]
-        edges = [(value[source], operation) for source, operation in edges if operation != "none"]
+        edges = [(value[source], operations[source, node]) for source in range(node) if source in value]
+        edges = [(source, operation) for source, operation in edges if operation != "none"]
         if len(edges) == 1 and edges[0][1] == "skip_connect" and node != _OUTPUT:
             value[node] = edges[0][0]
         elif edges:
             value[node], incoming[node] = node, edges
-    needed, pending = set[int](), [_OUTPUT]
+    return incoming
+
+
+def _needed(incoming: Mapping[int, list[tuple[int, str]]]) -> dict[int, list[tuple[int, str]]]:
+    """The edges into the output, and into all nodes that lead to it."""
+    needed: dict[int, list[tuple[int, str]]] = {}
+    pending = [_OUTPUT]
     while pending:
         node = pending.pop()
         if node in incoming and node not in needed:
-            needed.add(node)
+            needed[node] = list(incoming[node])
             pending += [source for source, _ in incoming[node]]
-    inner = sorted(needed - {_OUTPUT})
-    named = ({0: 0, _OUTPUT: _OUTPUT, **dict(zip(inner, names, strict=True))} for names in _namings(len(inner)))
-    return min(
-        tuple(sorted((name[node], name[source], how) for node in needed for source, how in incoming[node]))
-        for name in named
-    )
+    return needed
+
+
+def _read_once(incoming: Mapping[int, list[tuple[int, str]]]) -> tuple[int, int] | None:
+    """A node that is read once, and only added there; and the node that reads it."""
+    readers = [(source, node, how) for node, edges in incoming.items() for source, how in edges]
+    for source, node, how in readers:
+        if how == "skip_connect" and source in incoming and sum(source == other for other, _, _ in readers) == 1:
+            return source, node
+    return None
 
 
 def _namings(count: int) -> list[tuple[int, ...]]:

@@ -57,8 +57,8 @@ class Stage:
     Attributes:
         block: one of `moonas.spec.staged_cnn.BLOCKS`.
         expansion: hidden over input channels of inverted residual blocks.
-        bottleneck_ratio: hidden over output channels of bottleneck blocks.
-        groups: of the middle convolution of bottleneck blocks, whose hidden channels are rounded to a multiple of it.
+        bottleneck_ratio: hidden over output channels of bottleneck blocks; see `bottleneck_width`.
+        groups: of the middle convolution of bottleneck blocks.
         squeeze_ratio: channels of the squeeze-excite layer over those that `Squeeze.of` names; 0 for none.
 
     What the kind of block does not use must have its default, so that equal stages are equal.
@@ -91,6 +91,11 @@ class Stage:
         for field, default in UNUSED.items():
             if field not in USES[self.block] and getattr(self, field) != default:
                 raise EncodingError(f"{field} must be {default} for {self.block} blocks, is {getattr(self, field)}")
+
+
+def bottleneck_width(width: int, ratio: float, groups: int) -> int:
+    """The hidden channels of bottleneck blocks: `ratio` of the output's `width`, in whole `groups`."""
+    return groups * max(1, round(width * ratio / groups))
 
 
 UNUSED: Mapping[str, Any] = {
@@ -197,10 +202,3 @@ class StagedCNN(Architecture):
                     f"an input of {smallest} pixels is too small: {side} reach the {place}, whose stride is {stride}"
                 )
             side = -(-side // stride)
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> StagedCNN:
-        """Rebuild the description; see `Architecture.from_dict`."""
-        parts = {"stem": Stem, "head": Head, "norm": Norm, "squeeze": Squeeze}
-        read = {name: parts[name](**value) if name in parts else value for name, value in fields.items()}
-        return cls(**{**read, "stages": tuple(Stage(**stage) for stage in fields["stages"])})

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from moonas.errors import EncodingError
 from moonas.network.architecture import Architecture, Task
@@ -73,8 +72,3 @@ class Transformer(Architecture):
         if smallest < self.patch:
             raise EncodingError(f"an input of {smallest} pixels or steps is too small for patches of {self.patch}")
         return build_transformer(self, task)
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Transformer:
-        """Rebuild the description; see `Architecture.from_dict`."""
-        return cls(**{**fields, "layers": tuple(Layer(**layer) for layer in fields["layers"])})

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from moonas.encoding.catalogue import encoding_of
 from moonas.encoding.encoding import Encoding, Genotype
 from moonas.encoding.staged_cnn import StagedCNNEncoding
 from moonas.errors import EncodingError
-from moonas.network.architecture import Architecture
+from moonas.network.architecture import Architecture, Task
 from moonas.network.staged_cnn import Head, Stage, StagedCNN, Stem
 from moonas.spec.encoding import load_encoding
 from moonas.spec.staged_cnn import StagedCNNSpec
@@ -197,3 +198,48 @@ def test_optional_stages_stay_out_where_the_later_ones_must_be_filled() -> None:
     encoding = space(*(stage(depth=(0, 1)) for _ in range(4)), *(stage(depth=1) for _ in range(3)))
     assert encoding.canonical((0, 0, 0, 0)) == (0, 0, 0, 0)
     assert encoding.canonical((0, 0, 1, 1)) == (1, 1, 0, 0)
+
+
+# One network, one architecture.
+
+
+def wide(**fields: Any) -> dict[str, Any]:
+    return stage(block="residual", width=8, **fields)
+
+
+GOING_ON = space(
+    wide(depth=(1, 2), stride=1),
+    wide(depth=(0, 1, 2), stride=(1, 2)),
+    wide(depth=(0, 1, 3), stride=1, kernel=(3, 5)),
+)
+
+
+def test_a_stage_that_goes_on_with_the_one_before_is_part_of_it() -> None:
+    networks = [GOING_ON.decode(genotype) for genotype in all_genotypes(GOING_ON)]
+    built: dict[tuple[float, ...], set[str]] = {}
+    for network in networks:
+        assert GOING_ON.decode(GOING_ON.encode(network)) == network
+        torch.manual_seed(0)
+        module = network.build(Task((3, 12, 12), 5)).eval()
+        logits = module(torch.linspace(-1, 1, 2 * 3 * 144).reshape(2, 3, 12, 12))
+        built.setdefault(tuple(logits.flatten().tolist()), set()).add(network.key)
+    assert all(len(keys) == 1 for keys in built.values())
+    assert len(built) == len({network.key for network in networks}) < len(networks)
+
+
+def test_ratios_that_round_to_the_same_channels_are_one() -> None:
+    encoding = space(stage(block="bottleneck", width=(32, 64), groups=32, bottleneck_ratio=(0.25, 0.5, 1)))
+    networks = {genotype: encoding.decode(genotype) for genotype in all_genotypes(encoding)}
+    assert [networks[genotype] for genotype in ((0, 0), (0, 1))] == [networks[0, 2]] * 2
+    assert networks[1, 0] == networks[1, 1] != networks[1, 2]
+    for network in networks.values():
+        assert encoding.decode(encoding.encode(network)) == network
+
+
+def test_the_activation_of_a_head_without_layers_is_inactive() -> None:
+    tree = {"stem": {"width": 4}, "stages": [stage()], "head": {"width": (0, 8), "activation": ("relu", "silu")}}
+    encoding = StagedCNNEncoding(StagedCNNSpec(name="space", family="staged_cnn", **tree).tree())
+    assert encoding.decode((0, 0)) == encoding.decode((0, 1))
+    assert encoding.active((0, 1)) == (True, False)
+    assert encoding.active((1, 1)) == (True, True)
+    assert encoding.canonical((0, 1)) == (0, 0)
