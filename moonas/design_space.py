@@ -10,19 +10,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moonas.errors import MoonasError, one_line
+from moonas.errors import MoonasError, UnknownNameError, one_line
+from moonas.spec.metric import LATENCY_COLUMNS
 from moonas.terminal import exit_codes, say, while_read
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from moonas.encoding.encoding import Encoding
+    from moonas.problem.objective import Objective
     from moonas.study.study import Study
 
 
@@ -59,6 +61,9 @@ def sample(
 def compare(*studies: Study) -> pd.DataFrame:
     """Compare the spaces of studies that drew at random by their first objective.
 
+    Networks of one space may be better because they are larger. For spaces of like cost, as the method has it, give the
+    problem limits, such as `at_least` and `at_most` for flops.
+
     Returns:
         See `moonas.report.design_space.compare_spaces`.
 
@@ -79,7 +84,7 @@ def plot(*studies: Study, path: str | Path) -> None:
     from moonas.report.design_space import plot_distributions
 
     spaces, path = _spaces(*studies), Path(path)
-    if path.suffix not in (".png", ".svg"):
+    if path.suffix.lower() not in (".png", ".svg"):
         raise MoonasError(f"{path}: a picture is a .png or .svg file")
     try:
         plot_distributions(spaces, studies[0].objectives[0], path)
@@ -87,27 +92,41 @@ def plot(*studies: Study, path: str | Path) -> None:
         raise MoonasError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def gene_effects(study: Study, *, level: float = 0.05) -> pd.DataFrame:
+def gene_effects(study: Study, *, by: str | None = None, level: float = 0.05) -> pd.DataFrame:
     """Find the genes that separate good networks from bad, and the choices that good ones make.
+
+    Args:
+        study: that drew at random.
+        by: the objective by which networks are good; all of them, by their fronts, if not given.
+        level: of significance.
 
     Returns:
         See `moonas.report.design_space.gene_effects`.
 
     Raises:
-        MoonasError: if the study did not draw at random.
+        MoonasError: if the study did not draw at random, or `by` is none of its objectives.
     """
     from moonas.report.design_space import gene_effects as effects
 
     (trials,) = _spaces(study).values()
-    return effects(_blank_inactive(trials, study.encoding), study.encoding.genes, study.objectives[0], level=level)
+    objectives = _judges(study, by)
+    return effects(_blank_inactive(trials, study.encoding), study.encoding.genes, objectives, level=level)
 
 
-def shrink(study: Study, path: str | Path, *, level: float = 0.05) -> pd.DataFrame:
+def _judges(study: Study, by: str | None) -> tuple[Objective, ...]:
+    named = {objective.metric: objective for objective in study.objectives}
+    if by is not None and by not in named:
+        raise UnknownNameError("objective", by, named)
+    return study.objectives if by is None else (named[by],)
+
+
+def shrink(study: Study, path: str | Path, *, by: str | None = None, level: float = 0.05) -> pd.DataFrame:
     """Write an encoding file that keeps the choices that good networks make, of those genes that matter.
 
     Args:
         study: that drew at random.
         path: of the file, which must not be there yet.
+        by: the objective by which networks are good; all of them, by their fronts, if not given.
         level: see `moonas.report.design_space.gene_effects`.
 
     Returns:
@@ -122,15 +141,16 @@ def shrink(study: Study, path: str | Path, *, level: float = 0.05) -> pd.DataFra
     spec, path = study.spec.encoding, Path(path)
     if not isinstance(spec, EncodingSpec):
         raise MoonasError(f"{spec.name} is Python, and no file whose lists could be narrowed")
-    effects = gene_effects(study, level=level)
+    effects = gene_effects(study, by=by, level=level)
     choices = {gene.name: len(gene.choices) for gene in study.encoding.genes}
     narrowed = effects[effects["keep"].map(len) < effects["gene"].map(choices)]
     if narrowed.empty:
         raise MoonasError(
-            f"no gene of {spec.name} separates good networks from bad among these {len(study.trials)}; draw more"
+            f"no choice of a gene of {spec.name} is clearly worse than others among the {effects['networks'].max()} "
+            "networks that were judged; draw more"
         )
     smaller = spec.narrowed(dict(zip(narrowed["gene"], narrowed["keep"], strict=True)))
-    origin = f"{len(study.trials)} random networks in {study.out}, judged by {study.objectives[0].metric}"
+    origin = f"{len(study.trials)} random networks in {study.out}, judged by {_named(_judges(study, by))}"
     comment = f"# {spec.name}, narrowed to what good networks choose: {encoding_of(smaller).extent}.\n# By {origin}.\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,25 +163,36 @@ def shrink(study: Study, path: str | Path, *, level: float = 0.05) -> pd.DataFra
     return narrowed
 
 
+def _named(objectives: Sequence[Objective]) -> str:
+    return ", ".join(objective.metric for objective in objectives)
+
+
 def _spaces(*studies: Study) -> dict[str, pd.DataFrame]:
     """The trials of each study by a name, if they can be compared."""
     first = studies[0]
+    device = ("device",) if first.objectives[0].metric in LATENCY_COLUMNS else ()
+    spaces: dict[str, pd.DataFrame] = {}
+    named = [study.spec.encoding.name for study in studies]
     for study in studies:
         what = f"{study.out} cannot be compared with {first.out}" if study is not first else ""
-        for part in ("data", "task", "fidelity", "training", "constraints"):
+        for part in ("data", "task", "fidelity", "training", "constraints", *device):
             if getattr(study.spec, part) != getattr(first.spec, part):
                 raise MoonasError(f"{what}: its {part} differs")
         if study.objectives[0] != first.objectives[0]:
             raise MoonasError(f"{what}: its first objective is {study.objectives[0].metric}")
+        trials, name = study.trials, study.spec.encoding.name
+        if not trials["state"].isin(["complete", "failed"]).any():
+            raise MoonasError(f"{study.out} holds no network that keeps the limits, so there is nothing to judge")
         if study.spec.search.strategy != "random":
             raise MoonasError(
                 f"{study.out} was searched by {study.spec.search.strategy}, which prefers good networks; a space is "
                 "judged by random ones: --set search.strategy=random"
             )
-    names = [study.spec.encoding.name for study in studies]
-    if len(set(names)) < len(names):
-        names = [str(study.out) for study in studies]
-    return dict(zip(names, (study.trials for study in studies), strict=True))
+        name = name if named.count(name) == 1 else str(study.out)
+        if name in spaces:
+            raise MoonasError(f"{name} is given twice")
+        spaces[name] = trials
+    return spaces
 
 
 def _blank_inactive(trials: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
@@ -181,6 +212,9 @@ def space(
     shrink_to: Annotated[
         Path | None, typer.Option("--shrink", metavar="FILE", help="Write the first one's space, narrowed.")
     ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="The objective by which networks are good.", show_default="all, by their fronts")
+    ] = None,
     plot_to: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw the error distributions (.png, .svg).")
     ] = None,
@@ -192,19 +226,20 @@ def space(
 
         studies = [load(run) for run in runs]
         objective = studies[0].objectives[0]
-        comparison, effects = compare(*studies), gene_effects(studies[0])
+        comparison, effects = compare(*studies), gene_effects(studies[0], by=by)
         genes = {gene.name: gene.choices for gene in studies[0].encoding.genes}
         effects["keep"] = [
             _kept(genes[gene], keep) for gene, keep in zip(effects["gene"], effects["keep"], strict=True)
         ]
         with while_read():
             print_frame(comparison, f"Random networks by {objective.metric} ({objective.goal})")
-            print_frame(effects, f"What separates good networks of {studies[0].spec.encoding.name} from bad")
+            judged = f"{studies[0].spec.encoding.name} from bad, by {_named(_judges(studies[0], by))}"
+            print_frame(effects, f"What separates good networks of {judged}")
         if plot_to is not None:
             plot(*studies, path=plot_to)
             say(f"Drew {plot_to}.")
         if shrink_to is not None:
-            narrowed = shrink(studies[0], shrink_to)
+            narrowed = shrink(studies[0], shrink_to, by=by)
             say(f"Wrote {shrink_to}, in which {len(narrowed)} of {len(genes)} genes are narrowed.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -48,7 +49,7 @@ def test_sampling_draws_at_random_and_goes_on(here: Path) -> None:
 
 
 def test_the_genes_that_matter_are_found(sampled: Study) -> None:
-    effects = design_space.gene_effects(sampled)
+    effects = design_space.gene_effects(sampled, by="flops")
     assert effects.loc[0, "p_value"] < 0.01
     assert set(effects["gene"]) == {gene.name for gene in sampled.encoding.genes}
     inactive = effects.set_index("gene").loc["stages.2.width", "networks"]
@@ -57,7 +58,7 @@ def test_the_genes_that_matter_are_found(sampled: Study) -> None:
 
 
 def test_a_narrowed_space_is_written_and_is_better(sampled: Study, here: Path) -> None:
-    narrowed = design_space.shrink(sampled, "encodings/narrow.yaml")
+    narrowed = design_space.shrink(sampled, "encodings/narrow.yaml", by="flops")
     text = Path("encodings/narrow.yaml").read_text()
     assert text.startswith("# small_cnn, narrowed to what good networks choose: ")
     assert "160 random networks" in text
@@ -85,7 +86,17 @@ def test_a_file_that_is_there_stays(sampled: Study, here: Path) -> None:
 
 def test_the_command_shows_writes_and_draws(sampled: Study, here: Path) -> None:
     design_space.sample(PROBLEM, "tiny_cnn", networks=6, out="runs/tiny")
-    arguments = ["space", str(sampled.out), "runs/tiny", "--shrink", "narrow.yaml", "--plot", "spaces.png"]
+    arguments = [
+        "space",
+        str(sampled.out),
+        "runs/tiny",
+        "--shrink",
+        "narrow.yaml",
+        "--by",
+        "flops",
+        "--plot",
+        "spaces.png",
+    ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "small_cnn" in result.output
@@ -113,11 +124,24 @@ def test_what_cannot_be_judged_is_refused_in_one_sentence(sampled: Study, here: 
     assert "its first objective is params" in refused(str(sampled.out), "runs/params")
     assert "a picture is a .png or .svg file" in refused(str(sampled.out), "--plot", "x.doc")
     assert "unknown problem 'nowhere'" in refused("nowhere")
+    assert "runs/digits holds no network that keeps the limits" in refused("digits")
+    assert "is given twice" in refused(str(sampled.out), str(sampled.out))
+    assert "unknown objective 'accuracy'" in refused(str(sampled.out), "--by", "accuracy")
+
+
+def test_latencies_of_different_devices_are_not_compared(here: Path) -> None:
+    timed = {**PROBLEM, "encoding": "tiny_cnn", "objectives": [{"metric": "latency_ms"}], "workers": 1}
+    studies = [
+        design_space.sample({**timed, "device": {"rounds": 2, "batch": batch}}, networks=2, out=f"runs/{batch}")
+        for batch in (1, 2)
+    ]
+    with pytest.raises(MoonasError, match="its device differs"):
+        design_space.compare(*studies)
 
 
 def test_nothing_is_narrowed_without_evidence(here: Path) -> None:
     study = design_space.sample(PROBLEM, networks=3)
-    with pytest.raises(MoonasError, match="no gene of small_cnn separates good networks from bad among these 3"):
+    with pytest.raises(MoonasError, match="no choice of a gene of small_cnn is clearly worse than others among the 3"):
         design_space.shrink(study, "x.yaml")
     assert not Path("x.yaml").exists()
 
@@ -142,14 +166,26 @@ def test_the_modules_are_public() -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in content.shipped_folder("encodings").glob("*.yaml")))
 def test_every_shipped_space_can_be_narrowed_and_written(name: str, here: Path) -> None:
     spec = load_encoding(name)
-    genes = {gene.name: gene.choices for gene in moonas.search_space(name).genes}
-    choices = {gene: kept[: 1 + i % 2] for i, (gene, kept) in enumerate(genes.items())}
+    whole = moonas.search_space(name)
+    choices = {gene.name: gene.choices[: 1 + i % 2] for i, gene in enumerate(whole.genes)}
     Path("narrow.yaml").write_text(spec.narrowed(choices).to_yaml())
+    narrow = moonas.search_space("narrow.yaml")
+    assert {len(gene.choices) for gene in narrow.genes} <= {2}
+    random = np.random.default_rng(0)
+    active = np.zeros(len(narrow.genes), dtype=bool)
+    for _ in range(100):
+        genotype = narrow.sample(random)
+        whole.encode(narrow.decode(genotype))  # it is within
+        active |= narrow.active(genotype)
+    assert active.all()  # what cannot matter any longer is gone
+
+
+def test_a_narrowed_space_holds_what_was_kept_and_no_more(here: Path) -> None:
+    kept = {"stages.0.width": (8,), "stages.0.kernel": (5,), "stages.1.depth": (1,), "stages.1.width": (16, 32)}
+    Path("narrow.yaml").write_text(load_encoding("tiny_cnn").narrowed(kept).to_yaml())
+    genes = {gene.name: gene.choices for gene in moonas.search_space("tiny_cnn").genes} | kept
     narrow = {gene.name: gene.choices for gene in moonas.search_space("narrow.yaml").genes}
-    gone = set() if name != "vit_tiny" else {f"layers.{i}" for i in range(max(choices["depth"]), 12)}
-    assert narrow == {
-        gene: kept for gene, kept in choices.items() if len(kept) > 1 and gene.rpartition(".")[0] not in gone
-    }
+    assert narrow == {name: choices for name, choices in genes.items() if len(choices) > 1}
 
 
 def test_nothing_narrowed_is_the_same_space(here: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,11 +10,12 @@ from moonas.encoding.encoding import Genotype
 from moonas.encoding.tree import TreeEncoding, choices_of, merged
 from moonas.errors import EncodingError
 from moonas.network.architecture import Architecture
-from moonas.network.darts import DARTS, INPUTS, Cell, Node, node_of, orders, vanishes
+from moonas.network.darts import DARTS, WITHOUT_WEIGHTS, Cell, Node, Nodes, node_of, orders
 from moonas.spec.darts import sources
 
 _CELLS = ("normal", "reduction")
 _WHOLE = ("channels", "cells", "auxiliary", "drop_path")
+_MAY_VANISH = WITHOUT_WEIGHTS | {"none"}
 
 
 class DARTSEncoding(TreeEncoding):
@@ -48,7 +50,11 @@ class DARTSEncoding(TreeEncoding):
 
 
 def _node(chosen: Mapping[str, Any]) -> Node:
-    return node_of(zip(sources(chosen["inputs"]), (chosen["first"], chosen["second"]), strict=True))
+    return node_of(_edges(chosen["inputs"], chosen["first"], chosen["second"]))
+
+
+def _edges(inputs: str, first: str, second: str) -> list[tuple[int, str]]:
+    return list(zip(sources(inputs), (first, second), strict=True))
 
 
 def _fit_cell(name: str, offered: Sequence[Mapping[str, Any]], cell: Cell) -> dict[str, int] | None:
@@ -56,30 +62,26 @@ def _fit_cell(name: str, offered: Sequence[Mapping[str, Any]], cell: Cell) -> di
     if len(offered) != len(cell):
         return None
     for order in orders(cell):
-        empty = {node for node, edges in enumerate(order, INPUTS) if not edges}
-        fitted = merged([_fit_node(f"{name}.{i}", part, order[i], empty) for i, part in enumerate(offered)])
+        nodes = Nodes(reduces=name == "reduction")
+        parts: list[dict[str, int] | None] = []
+        for i, (part, node) in enumerate(zip(offered, order, strict=True)):
+            parts.append(_fit_node(f"{name}.{i}", part, node, nodes))
+            nodes.add(node)
+        fitted = merged(parts)
         if fitted is not None:
             return fitted
     return None
 
 
-def _fit_node(at: str, offered: Mapping[str, Any], node: Node, empty: set[int]) -> dict[str, int] | None:
-    """The choices for a node, where the nodes `empty` are zero."""
-    wanted = dict(node)
-    for i, pair in enumerate(choices_of(offered["inputs"])):
-        read = sources(pair)
-        if not wanted.keys() <= set(read):
-            continue
-        chosen = {f"{at}.inputs": i}
-        for name, source in zip(("first", "second"), read, strict=True):
-            fitting = [
-                index
-                for index, how in enumerate(choices_of(offered[name]))
-                if (how == wanted[source] if source in wanted else vanishes(how, source, empty))
-            ]
-            if not fitting:
-                break
-            chosen[f"{at}.{name}"] = fitting[0]
-        else:
-            return chosen
+def _fit_node(at: str, offered: Mapping[str, Any], node: Node, nodes: Nodes) -> dict[str, int] | None:
+    """The first choices for a node that comes after `nodes`."""
+    wanted = {how for _, how in node}
+    likely = [
+        [(i, how) for i, how in enumerate(choices_of(offered[name])) if how in wanted or how in _MAY_VANISH]
+        for name in ("first", "second")
+    ]
+    for i, inputs in enumerate(choices_of(offered["inputs"])):
+        for (j, first), (k, second) in itertools.product(*likely):
+            if nodes.live(_edges(inputs, first, second)) == node:
+                return {f"{at}.inputs": i, f"{at}.first": j, f"{at}.second": k}
     return None

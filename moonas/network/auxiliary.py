@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -23,6 +23,10 @@ class AuxiliaryHead(nn.Module):
         self.weight = weight
         self.logits: torch.Tensor | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the logits, whose history can be neither copied nor pickled."""
+        return {**vars(self), "logits": None}
+
     def forward(self, features: torch.Tensor) -> None:
         """Classify a batch of features, in training."""
         if self.training:
@@ -35,12 +39,11 @@ def weighted_logits(module: nn.Module, inputs: torch.Tensor) -> list[tuple[float
     Returns:
         Weights in the loss, and logits (batch, classes): the network's own first, then its auxiliary heads'.
     """
-    collected: list[tuple[float, torch.Tensor]] = [(1.0, module(inputs))]
-    for part in module.modules():
-        if isinstance(part, AuxiliaryHead) and part.logits is not None:
-            collected.append((part.weight, part.logits))
-            part.logits = None  # a tensor with a history can be neither copied nor pickled
-    return collected
+    heads = [part for part in module.modules() if isinstance(part, AuxiliaryHead)]
+    for head in heads:
+        head.logits = None
+    logits: torch.Tensor = module(inputs)
+    return [(1.0, logits), *((head.weight, head.logits) for head in heads if head.logits is not None)]
 
 
 def without_auxiliary_heads(module: Module) -> Module:

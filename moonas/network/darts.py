@@ -34,7 +34,8 @@ class DARTS(Architecture):
         reduction: the cell after the first and after the second third; its edges from nodes 0 and 1 have stride 2.
         channels: of the nodes of the first cells.
         cells: in all.
-        auxiliary: the weight in the loss of a second classifier, which reads the second reduction cell in training.
+        auxiliary: the weight in the loss of a second classifier, which reads the second reduction cell in training
+            (unless the first classifier does without that cell).
         drop_path: the chance that an edge, unless it only passes on, is left out for an image in training. It stays
             the same, where the authors raise it from 0 with the epochs.
 
@@ -56,6 +57,8 @@ class DARTS(Architecture):
             for node, into in enumerate(edges, INPUTS):
                 if tuple(sorted(into)) != into:
                     raise EncodingError(f"the edges into a node are sorted, {into} are not")
+                if len({source for source, _ in into}) < len(into):
+                    raise EncodingError(f"a node reads another one once, node {node} has the edges {into}")
                 for source, operation in into:
                     _check_edge(node, source, operation)
         if self.cells < 3 or self.channels < 1 or not self.normal or not self.reduction:
@@ -63,24 +66,33 @@ class DARTS(Architecture):
 
     @classmethod
     def from_genotype(
-        cls, normal: Sequence[tuple[str, int]], reduce: Sequence[tuple[str, int]], **fields: Any
+        cls,
+        normal: Sequence[tuple[str, int]],
+        reduce: Sequence[tuple[str, int]],
+        *,
+        normal_concat: Sequence[int] | None = None,
+        reduce_concat: Sequence[int] | None = None,
+        **fields: Any,
     ) -> DARTS:
         """Read the authors' notation: pairs of operation and source, two for each node.
 
         Args:
             normal: as `[("sep_conv_3x3", 0), ("sep_conv_3x3", 1), ...]`.
             reduce: likewise.
+            normal_concat: the nodes that make the output of the normal cell, which are all of them.
+            reduce_concat: likewise.
             **fields: the other attributes.
 
         Raises:
             EncodingError: if these are no cells.
         """
-        return cls(_cell_of_pairs(normal), _cell_of_pairs(reduce), **fields)
+        return cls(_cell_of_pairs(normal, normal_concat), _cell_of_pairs(reduce, reduce_concat), **fields)
 
     @property
     def simplified(self) -> DARTS:
-        """The same network, edges that bring only zeros left out, and the nodes in a settled order."""
-        return replace(self, normal=_simplified(self.normal), reduction=_simplified(self.reduction))
+        """The same network: no edges that bring only zeros, nothing read by way of another node, a settled order."""
+        normal, reduction = simplified(self.normal), simplified(self.reduction, reduces=True)
+        return replace(self, normal=normal, reduction=reduction)
 
     def build(self, task: Task) -> nn.Module:
         """Build the network; see `Architecture.build`."""
@@ -100,9 +112,12 @@ def _check_edge(node: int, source: int, operation: str) -> None:
         raise EncodingError(f"unknown operation {operation!r}; choose from {', '.join(OPERATIONS[1:])}{near}")
 
 
-def _cell_of_pairs(pairs: Sequence[tuple[str, int]]) -> Cell:
+def _cell_of_pairs(pairs: Sequence[tuple[str, int]], concatenated: Sequence[int] | None) -> Cell:
     if len(pairs) % 2:
         raise EncodingError(f"a genotype has two pairs for each node, not {len(pairs)} pairs")
+    nodes = list(range(INPUTS, INPUTS + len(pairs) // 2))
+    if concatenated is not None and sorted(concatenated) != nodes:
+        raise EncodingError(f"the output is made of all nodes, {nodes}, not of {list(concatenated)}")
     edges = [(source, operation) for operation, source in pairs]
     return tuple(node_of(edges[i : i + 2]) for i in range(0, len(edges), 2))
 
@@ -112,19 +127,43 @@ def node_of(edges: Iterable[tuple[int, str]]) -> Node:
     return tuple(sorted((source, operation) for source, operation in edges if operation != "none"))
 
 
-def vanishes(operation: str, source: int, empty: Iterable[int]) -> bool:
-    """Whether an edge brings only zeros, where the nodes `empty` are zero."""
-    return operation == "none" or (operation in WITHOUT_WEIGHTS and source in empty)
+class Nodes:
+    """The nodes of a cell so far, and what they tell of edges that read them."""
+
+    def __init__(self, *, reduces: bool):
+        """Begin with the inputs, of which edges in a cell that `reduces` halve the sides."""
+        self.count = INPUTS
+        self._reduces = reduces
+        self._empty: set[int] = set()
+        self._same: dict[int, int] = {}  # a node that only passes on -> the node whose value it has
+
+    def add(self, node: Node) -> None:
+        """Go on by a node, whose edges are live."""
+        if not node:
+            self._empty.add(self.count)
+        elif len(node) == 1 and node[0][1] == "skip_connect" and not (self._reduces and node[0][0] < INPUTS):
+            self._same[self.count] = self._same.get(node[0][0], node[0][0])
+        self.count += 1
+
+    def live(self, edges: Iterable[tuple[int, str]]) -> Node:
+        """The edges of the next node that bring something, from where it comes."""
+        brought = [(source, how) for source, how in edges if not self._vanishes(source, how)]
+        origins = [(self._same.get(source, source), how) for source, how in brought]
+        once = len({source for source, _ in origins}) == len(origins)
+        return tuple(sorted(origins if once else brought))
+
+    def _vanishes(self, source: int, operation: str) -> bool:
+        """Whether an edge brings only zeros."""
+        return operation == "none" or (operation in WITHOUT_WEIGHTS and source in self._empty)
 
 
-def _simplified(cell: Cell) -> Cell:
-    empty: set[int] = set()
-    live: list[Node] = []
-    for node, edges in enumerate(cell, INPUTS):
-        live.append(tuple((source, how) for source, how in edges if not vanishes(how, source, empty)))
-        if not live[-1]:
-            empty.add(node)
-    return min(orders(live, smallest=True))
+def simplified(cell: Sequence[Iterable[tuple[int, str]]], *, reduces: bool = False) -> Cell:
+    """The first of all ways to write a cell."""
+    nodes, written = Nodes(reduces=reduces), []
+    for edges in cell:
+        written.append(nodes.live(edges))
+        nodes.add(written[-1])
+    return min(orders(written, smallest=True))
 
 
 def orders(cell: Sequence[Node], *, smallest: bool = False) -> Iterator[Cell]:

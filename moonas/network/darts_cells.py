@@ -151,8 +151,8 @@ class DARTSNetwork(nn.Module):
         super().__init__()
         reductions = (network.cells // 3, 2 * network.cells // 3)
         cells = [network.reduction if i in reductions else network.normal for i in range(network.cells)]
-        auxiliary_after = reductions[1] if network.auxiliary else None
-        needed = _needed(cells, len(cells) - 1, *(() if auxiliary_after is None else (auxiliary_after,)))
+        needed = _needed(cells)
+        auxiliary_after = reductions[1] if network.auxiliary and reductions[1] in needed else None
         channels = network.channels
         stem = Features(_STEM * channels, tuple(task.input_shape[1:]))
         self.stem = nn.Sequential(
@@ -190,9 +190,9 @@ class _Unread(nn.Module):
         return last
 
 
-def _needed(cells: Sequence[Edged], *read: int) -> set[int]:
-    """The cells on which those that are `read` depend, themselves included."""
-    needed, pending = set[int](), list(read)
+def _needed(cells: Sequence[Edged]) -> set[int]:
+    """The cells on which the last one depends, itself included."""
+    needed, pending = set[int](), [len(cells) - 1]
     while pending:
         i = pending.pop()
         if i >= 0 and i not in needed:

@@ -113,7 +113,7 @@ def form(cell: Sequence[str]) -> Form:
 
 
 def _live(cell: Sequence[str]) -> dict[int, list[tuple[int, str]]]:
-    """The edges into each node that something reaches, as source and operation; they come from no node that passes on."""
+    """The edges into each node that something reaches, as source and operation; none from a node that passes on."""
     operations = dict(zip(EDGES, cell, strict=True))
     value = {0: 0}  # node -> the node whose value it has
     incoming: dict[int, list[tuple[int, str]]] = {}

@@ -4,8 +4,9 @@ The method is that of Radosavovic et al., 2019, arXiv:1905.13214, and 2020, arXi
 distribution of the errors of random networks, and narrowed to where good ones are. They look at plots for that; the
 rank tests here do it without.
 
-Frames have one row a network drawn at random: `state`, the objective, and a column a gene, empty where the gene does
-not matter. Infeasible networks are outside of what was asked for and are left out; failed ones count as the worst.
+Frames have one row a network drawn at random: `state`, the objectives, and a column a gene, empty where the gene does
+not matter. Infeasible networks are outside of what was asked for and are left out: what is said holds among those that
+keep the limits, where a gene may matter only for the room that it leaves to another. Failed ones count as the worst.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import moocore
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from moonas.encoding.encoding import Gene
+from moonas.errors import MoonasError
 from moonas.problem.objective import Objective
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -32,6 +35,21 @@ def losses(trials: pd.DataFrame, objective: Objective) -> Vector:
     drawn = _drawn(trials)
     away = objective.sign * (drawn[objective.metric].to_numpy(dtype=float) - (objective.ideal or 0.0))
     return np.where(drawn["state"].eq("complete") & np.isfinite(away), away, np.inf)
+
+
+def ranks(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Vector:
+    """How good each network that was drawn is, 0 for the best; infinite for failed ones.
+
+    For one objective, its loss; for several, how many fronts are before the one on which it is (Goldberg, 1989).
+    """
+    if len(objectives) == 1:
+        return losses(trials, objectives[0])
+    lost = np.stack([losses(trials, objective) for objective in objectives], axis=1)
+    done = np.isfinite(lost).all(axis=1)
+    fronts = np.full(len(lost), np.inf)
+    if done.any():
+        fronts[done] = moocore.pareto_rank(lost[done])
+    return fronts
 
 
 def _drawn(trials: pd.DataFrame) -> pd.DataFrame:
@@ -85,31 +103,33 @@ def _beats(lost: Vector, others: Vector) -> tuple[float, float]:
 
 
 def gene_effects(
-    trials: pd.DataFrame, genes: Sequence[Gene], objective: Objective, *, level: float = 0.05
+    trials: pd.DataFrame, genes: Sequence[Gene], objectives: Sequence[Objective], *, level: float = 0.05
 ) -> pd.DataFrame:
     """Find the genes that separate good networks from bad, and the choices that good ones make less often.
 
     Args:
         trials: networks drawn at random.
         genes: the columns to look at.
-        objective: by which networks are good.
-        level: of significance; of all genes that are found to matter, such a share may not.
+        objectives: by which networks are good; see `ranks`.
+        level: of significance, between 0 and 1; of all genes that are found to matter, such a share may not.
 
     Returns:
         A row a gene, the surest first: `gene`; `networks` for which it matters; `share` of the variance of their
         ranks that its choices explain (0 to 1); `p_value` of no effect, corrected for the number of genes (Benjamini &
-        Hochberg, 1995); `keep`, the choices less those that the best quarter makes significantly less often. Genes
-        whose p-value is not below `level` keep all. The test is that of Kruskal & Wallis, 1952, and for ordered choices
+        Hochberg, 1995); `keep`, the choices that good networks make, see `kept_choices`. Genes whose p-value is not
+        below `level` keep all. The test is that of Kruskal & Wallis, 1952, and for ordered choices
         also Spearman's, which sees a trend sooner.
     """
-    drawn, lost = _drawn(trials), losses(trials, objective)
+    if not 0 < level < 1:
+        raise MoonasError(f"level must be above 0 and below 1, is {level}")
+    drawn, lost = _drawn(trials), ranks(trials, objectives)
     good = (lost <= _quantile(lost, _GOOD)) & np.isfinite(lost)
     rows: list[dict[str, Any]] = []
     for gene in genes:
         matters = drawn[gene.name].notna().to_numpy()
         chosen = np.array([gene.choices.index(value) for value in drawn[gene.name][matters]], dtype=np.int64)
         share, p_value = _effect(chosen, lost[matters], ordered=gene.ordered)
-        kept = kept_choices(gene, chosen, good[matters], level=level)
+        kept = kept_choices(gene, chosen, lost[matters], good[matters], level=level)
         rows.append({"gene": gene.name, "networks": len(chosen), "share": share, "p_value": p_value, "keep": kept})
     effects = pd.DataFrame(rows, columns=["gene", "networks", "share", "p_value", "keep"])
     if len(effects):
@@ -125,39 +145,56 @@ def gene_effects(
 def _effect(chosen: np.ndarray[Any, Any], lost: Vector, *, ordered: bool) -> tuple[float, float]:
     """The share of the variance of ranks that the choices explain, and the chance of as much by accident."""
     seldom = np.bincount(chosen)[chosen] < 2 if len(chosen) else np.zeros(0, dtype=bool)
-    chosen, ranks = chosen[~seldom], stats.rankdata(lost[~seldom])  # one network says nothing about a choice
-    groups = [ranks[chosen == index] for index in np.unique(chosen)]
-    if len(groups) < 2 or len(np.unique(ranks)) < 2:
+    chosen, ranked = chosen[~seldom], stats.rankdata(lost[~seldom])  # one network says nothing about a choice
+    groups = [ranked[chosen == index] for index in np.unique(chosen)]
+    if len(groups) < 2 or len(np.unique(ranked)) < 2:
         return 0.0, 1.0
     any_effect = stats.kruskal(*groups)
-    share = (float(any_effect.statistic) - len(groups) + 1) / (len(ranks) - len(groups))  # epsilon squared
+    share = (float(any_effect.statistic) - len(groups) + 1) / (len(ranked) - len(groups))  # epsilon squared
     if not ordered or len(groups) == 2:
         return max(0.0, share), float(any_effect.pvalue)
-    trend = stats.spearmanr(chosen, ranks)
+    trend = stats.spearmanr(chosen, ranked)
+    along = 1 - (1 - float(trend.statistic) ** 2) * (len(ranked) - 1) / max(
+        1, len(ranked) - 2
+    )  # adjusted, as the other
     p_value = 2 * min(float(any_effect.pvalue), float(trend.pvalue))  # the better of two tests, hence twice its chance
-    return max(0.0, share, float(trend.statistic) ** 2), min(1.0, p_value)
+    return max(0.0, share, along), min(1.0, p_value)
 
 
 def kept_choices(
-    gene: Gene, chosen: np.ndarray[Any, Any], good: np.ndarray[Any, Any], *, level: float = 0.05
+    gene: Gene, chosen: np.ndarray[Any, Any], lost: Vector, good: np.ndarray[Any, Any], *, level: float = 0.05
 ) -> tuple[Any, ...]:
-    """The choices of a gene less those that good networks make significantly less often than others.
+    """The choices of a gene less those that are significantly worse than the others.
 
-    Of ordered choices, what lies between two that stay, stays.
+    Worse is a choice that good networks make less often than all do, if that is no accident (Fisher's exact test,
+    one-sided), or if its networks rank below all others' (Mann & Whitney, 1947). Of ordered choices, what lies between
+    two that stay, stays.
 
     Args:
         gene: the gene.
         chosen: the index of the choice of each network.
+        lost: what each network lacks.
         good: whether it is good.
-        level: of significance, by the hypergeometric distribution (Fisher's exact test, one-sided).
+        level: of significance for the whole gene: each test of each choice gets its share (Bonferroni).
     """
     of_all = np.bincount(chosen, minlength=len(gene.choices))
     of_good = np.bincount(chosen[good], minlength=len(gene.choices))
-    by_accident = stats.hypergeom.cdf(of_good, len(chosen), of_good.sum(), of_all)
-    kept = np.flatnonzero(by_accident >= level)
+    seldom = stats.hypergeom.cdf(of_good, len(chosen), of_good.sum(), of_all)
+    below = [_below_others(lost[chosen == i], lost[chosen != i]) for i in range(len(gene.choices))]
+    rarer = of_good * len(chosen) < of_good.sum() * of_all
+    worse = rarer & (np.minimum(seldom, below) < level / (2 * len(gene.choices)))
+    kept = np.flatnonzero(~worse)
     if gene.ordered and len(kept):
         kept = np.arange(kept[0], kept[-1] + 1)
     return tuple(gene.choices[i] for i in kept)
+
+
+def _below_others(lost: Vector, others: Vector) -> float:
+    """How likely it is by accident that networks lose so much more than others."""
+    if not len(lost) or not len(others):
+        return 1.0
+    ranked = stats.rankdata(np.concatenate([lost, others]))
+    return float(stats.mannwhitneyu(ranked[: len(lost)], ranked[len(lost) :], alternative="greater").pvalue)
 
 
 def plot_distributions(spaces: Mapping[str, pd.DataFrame], objective: Objective, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,8 +40,8 @@ def gene(check: Check) -> PlainValidator:
 
 def repeated(choices: Sequence[Any]) -> list[Any]:
     """Those choices that are there more than once; true is not 1."""
-    typed = [(isinstance(choice, bool), choice) for choice in choices]
-    return [choice for choice, mark in zip(choices, typed, strict=True) if typed.count(mark) > 1]
+    count = Counter((isinstance(choice, bool), choice) for choice in choices)
+    return [choice for choice in choices if count[isinstance(choice, bool), choice] > 1]
 
 
 def whole(minimum: int, maximum: int, *, odd: bool = False) -> Check:

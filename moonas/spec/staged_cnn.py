@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -54,6 +55,13 @@ class StageSpec(SpecModel):
     squeeze_ratio: Annotated[Any, gene(number(0, 1))] = 0
     activation: Activation = "relu"
 
+    def pruned(self) -> Self:
+        """The same, fields that none of its kinds of blocks uses at their defaults."""
+        blocks = self.block if isinstance(self.block, tuple) else (self.block,)
+        used = frozenset().union(*(USES[block] for block in blocks))
+        unused = frozenset().union(*USES.values()) - used
+        return self.model_copy(update={name: type(self).model_fields[name].default for name in unused})
+
 
 class HeadSpec(SpecModel):
     """What follows the stages: a 1x1 convolution of `width`, pooling, a linear layer of `hidden`, another one."""
@@ -97,3 +105,9 @@ class StagedCNNSpec(EncodingSpec):
         """The choices; see `EncodingSpec.tree`."""
         tree = super().tree()
         return {**tree, "stages": list(tree["stages"])}
+
+    def narrowed(self, choices: Mapping[str, Sequence[Any]]) -> Self:
+        """The same, but for the choices of some genes; stages that are never there go, and fields without effect."""
+        smaller = super().narrowed(choices)
+        stages = [stage.pruned() for stage in smaller.stages if stage.depth != 0]
+        return smaller.model_copy(update={"stages": tuple(stages or smaller.stages[:1])})

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 import moonas
 from moonas.encoding.darts import DARTSEncoding
@@ -17,7 +18,7 @@ from moonas.errors import EncodingError
 from moonas.evaluation.evaluator import Candidate, build
 from moonas.network.architecture import Task, architecture_from_dict
 from moonas.network.auxiliary import AuxiliaryHead, weighted_logits, without_auxiliary_heads
-from moonas.network.darts import DARTS, Cell, orders
+from moonas.network.darts import DARTS, Cell, Node, orders
 from moonas.network.darts_cells import Halving
 from moonas.spec.darts import OPERATIONS, DARTSSpec
 from moonas.testing import check_encoding
@@ -62,7 +63,8 @@ def test_the_known_network_has_its_published_parameters() -> None:
 
 
 def test_the_authors_notation_gives_the_known_network() -> None:
-    written = DARTS.from_genotype(V2_NORMAL, V2_REDUCE, channels=36, cells=20)
+    concatenated = {"normal_concat": [2, 3, 4, 5], "reduce_concat": [2, 3, 4, 5]}
+    written = DARTS.from_genotype(V2_NORMAL, V2_REDUCE, **concatenated, channels=36, cells=20)
     assert written.simplified == moonas.architecture("darts_v2")
     with torch.device("meta"):
         assert params(written.build(CIFAR)) == params(moonas.architecture("darts_v2").build(CIFAR))
@@ -86,6 +88,82 @@ def test_halving_sees_the_pixels_of_both_diagonals() -> None:
         assert torch.equal(images.grad[0, 0].ne(0), rows == columns)
 
 
+# The whole network once more, by functions: what the paper says, with the weights of ours.
+
+
+def norm(features: Tensor, layers: list[Any]) -> Tensor:
+    layer = layers.pop(0)
+    return functional.batch_norm(features, None, None, layer.weight, layer.bias, training=True)
+
+
+def convolve(features: Tensor, layers: list[Any], **options: Any) -> Tensor:
+    return functional.conv2d(features, layers.pop(0).weight, **options)
+
+
+def depthwise(features: Tensor, layers: list[Any], **options: Any) -> Tensor:
+    grouped = convolve(features.relu(), layers, groups=features.shape[1], **options)
+    return norm(convolve(grouped, layers), layers)
+
+
+def halve(features: Tensor, layers: list[Any]) -> Tensor:
+    features = features.relu()
+    even, odd = (convolve(part, layers, stride=2) for part in (features, features[:, :, 1:, 1:]))
+    return norm(torch.cat([even, odd], dim=1), layers)
+
+
+def operate(name: str, features: Tensor, stride: int, layers: list[Any]) -> Tensor:
+    if name == "max_pool_3x3":
+        return functional.max_pool2d(features, 3, stride, 1)
+    if name == "avg_pool_3x3":
+        return functional.avg_pool2d(features, 3, stride, 1, count_include_pad=False)
+    if name == "skip_connect":
+        return features if stride == 1 else halve(features, layers)
+    if name in ("sep_conv_3x3", "sep_conv_5x5"):
+        padding = {"sep_conv_3x3": 1, "sep_conv_5x5": 2}[name]
+        first = depthwise(features, layers, stride=stride, padding=padding)
+        return depthwise(first, layers, stride=1, padding=padding)
+    padding = {"dil_conv_3x3": 2, "dil_conv_5x5": 4}[name]
+    return depthwise(features, layers, stride=stride, padding=padding, dilation=2)
+
+
+def by_functions(described: DARTS, module: nn.Module, images: Tensor) -> Tensor:
+    layers = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
+    earlier = last = norm(convolve(images, layers, padding=1), layers)
+    for i in range(described.cells):
+        reduces = i in (described.cells // 3, 2 * described.cells // 3)
+        after_reduction = i - 1 in (described.cells // 3, 2 * described.cells // 3)
+        first = halve(earlier, layers) if after_reduction else norm(convolve(earlier.relu(), layers), layers)
+        nodes = [first, norm(convolve(last.relu(), layers), layers)]
+        for edges in described.reduction if reduces else described.normal:
+            strides = [2 if reduces and source < 2 else 1 for source, _ in edges]
+            nodes.append(
+                sum(
+                    operate(how, nodes[source], stride, layers)
+                    for (source, how), stride in zip(edges, strides, strict=True)
+                )
+            )
+        earlier, last = last, torch.cat(nodes[2:], dim=1)
+    (classifier,) = layers
+    return functional.linear(last.mean(dim=(2, 3)), classifier.weight, classifier.bias)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_network_computes_what_the_paper_says(seed: int) -> None:
+    draw = random.Random(seed)
+    cells = [
+        tuple(
+            tuple(sorted((source, draw.choice(OPERATIONS[1:])) for source in draw.sample(range(node), 2)))
+            for node in range(2, 6)
+        )
+        for _ in range(2)
+    ]
+    cells = [(((0, "skip_connect"), (1, draw.choice(OPERATIONS[1:]))), *cell[1:]) for cell in cells]  # reads both
+    described = DARTS(*cells, channels=4, cells=draw.randint(3, 6))
+    module = described.build(CIFAR).double().train()
+    images = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    torch.testing.assert_close(module(images), by_functions(described, module, images))
+
+
 def test_drop_path_leaves_out_edges_in_training_alone() -> None:
     edge = (((0, "sep_conv_3x3"), (1, "sep_conv_3x3")),)
     torch.manual_seed(0)
@@ -96,8 +174,7 @@ def test_drop_path_leaves_out_edges_in_training_alone() -> None:
 
 
 def test_cells_that_read_only_the_one_before_the_last_leave_out_what_nothing_reads() -> None:
-    skipping = (((0, "sep_conv_3x3"),),)
-    short, long = (network(skipping, skipping, cells=cells).build(CIFAR) for cells in (6, 7))
+    short, long = (network(SKIPPING, SKIPPING, cells=cells).build(CIFAR) for cells in (6, 7))
     for module in (short, long):
         module(torch.randn(2, 3, 32, 32)).sum().backward()
         assert all(parameter.grad is not None for parameter in module.parameters())
@@ -119,12 +196,21 @@ def test_the_auxiliary_head_classifies_in_training(side: int) -> None:
     (weight, logits), (auxiliary_weight, auxiliary) = weighted_logits(module, torch.randn(2, 3, side, side))
     assert (weight, auxiliary_weight) == (1, 0.4)
     assert logits.shape == auxiliary.shape == (2, 7)
-    copy.deepcopy(module)  # no logits with a history are left in it
+    module(torch.randn(2, 3, side, side))
+    copied = copy.deepcopy(module)  # though a tensor with a history can be neither copied nor pickled
+    assert len(weighted_logits(copied, torch.randn(2, 3, side, side))) == 2
     assert len(weighted_logits(module.eval(), torch.randn(2, 3, side, side))) == 1
 
 
-def test_a_candidate_is_measured_without_its_auxiliary_head() -> None:
-    plain, auxiliary = (build(Candidate(network(auxiliary=weight), 0), CIFAR) for weight in (0, 0.4))
+SKIPPING: Cell = (((0, "sep_conv_3x3"),),)
+"""Reads only the cell before the last."""
+
+
+@pytest.mark.parametrize("cells", [4, 5, 6])
+@pytest.mark.parametrize("normal", [PLAIN, SKIPPING], ids=["plain", "skipping"])
+def test_a_candidate_is_measured_without_its_auxiliary_head(normal: Cell, cells: int) -> None:
+    networks = (network(normal, auxiliary=weight, cells=cells) for weight in (0, 0.4))
+    plain, auxiliary = (build(Candidate(each, 0), CIFAR) for each in networks)
     assert params(plain) == params(auxiliary)
     images = torch.randn(2, 3, 32, 32)
     assert plain.eval()(images).shape == auxiliary.eval()(images).shape
@@ -144,6 +230,17 @@ def test_taking_the_head_off_changes_no_logits() -> None:
 def test_edges_from_empty_nodes_without_weights_bring_nothing() -> None:
     empty = network(((), ((0, "skip_connect"), (2, "avg_pool_3x3"))))
     assert empty.simplified.normal == ((), ((0, "skip_connect"),))
+
+
+def test_a_node_that_only_passes_on_is_read_where_its_value_comes_from() -> None:
+    passing: Node = ((0, "skip_connect"),)
+    through = (passing, ((1, "skip_connect"), (2, "sep_conv_3x3")))
+    direct = (passing, ((0, "sep_conv_3x3"), (1, "skip_connect")))
+    assert network(through).simplified == network(direct).simplified
+    reduces = network(PLAIN, through).simplified.reduction  # there, a skip from an input halves and has weights
+    assert reduces == through
+    twice = (passing, ((0, "sep_conv_5x5"), (2, "sep_conv_3x3")))  # a node reads another one once
+    assert network(twice).simplified.normal == twice
 
 
 def test_an_operation_with_weights_on_an_empty_node_stays() -> None:
@@ -234,10 +331,12 @@ def test_a_network_outside_of_the_space_is_refused() -> None:
     ("make", "message"),
     [
         (lambda: network((((1, "skip_connect"), (0, "skip_connect")),)), "sorted"),
+        (lambda: network((((0, "avg_pool_3x3"), (0, "skip_connect")),)), "reads another one once"),
         (lambda: network((((2, "skip_connect"),),)), "node 2 reads nodes 0 to 1, not 2"),
         (lambda: network((((0, "sep_conv_3x4"),),)), "did you mean 'sep_conv_3x3'"),
         (lambda: network(cells=2), "at least 3 cells"),
         (lambda: DARTS.from_genotype(V2_NORMAL[:3], V2_REDUCE), "two pairs for each node, not 3"),
+        (lambda: DARTS.from_genotype(V2_NORMAL, V2_REDUCE, normal_concat=[2, 3]), "made of all nodes"),
         (lambda: network().build(Task((3, 3, 9), 2)), "3 pixels is too small"),
         (lambda: network().build(Task((9, 2), 2)), "take images"),
     ],

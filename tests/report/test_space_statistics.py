@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from moonas.encoding.encoding import Gene
+from moonas.errors import MoonasError
 from moonas.problem.objective import Objective
 from moonas.report.design_space import (
     compare_spaces,
@@ -19,6 +20,7 @@ from moonas.report.design_space import (
     kept_choices,
     losses,
     plot_distributions,
+    ranks,
 )
 
 ACCURACY = Objective("accuracy", "maximize", ideal=1.0)
@@ -109,7 +111,7 @@ def drawn(count: int = 200, seed: int = 0) -> pd.DataFrame:
 
 
 def test_genes_that_matter_are_found_and_narrowed_and_others_left() -> None:
-    effects = gene_effects(drawn(), (NOISE, WIDTH, KIND), ACCURACY).set_index("gene")
+    effects = gene_effects(drawn(), (NOISE, WIDTH, KIND), (ACCURACY,)).set_index("gene")
     assert set(effects.index[:2]) == {"width", "kind"}
     assert set(effects.loc["width", "keep"]) <= {16, 32}
     assert effects.loc["kind", "keep"] == ("plain", "residual")
@@ -125,7 +127,7 @@ def test_genes_without_effect_are_seldom_narrowed() -> None:
     narrowed = 0
     for _ in range(60):
         columns = {gene.name: random.integers(1, 5, size=80) for gene in genes}
-        effects = gene_effects(frame(random.random(80), **columns), genes, ACCURACY)
+        effects = gene_effects(frame(random.random(80), **columns), genes, (ACCURACY,))
         narrowed += any(len(keep) < 4 for keep in effects["keep"])
     assert narrowed <= 9
 
@@ -135,14 +137,14 @@ def test_an_optimum_in_the_middle_is_seen() -> None:
     depth = random.integers(5, size=150)
     accuracy = 0.9 - 0.03 * (depth - 2) ** 2 + random.normal(0, 0.02, 150)
     gene = Gene("depth", (1, 2, 3, 4, 5), ordered=True)
-    (effect,) = gene_effects(frame(accuracy, depth=depth + 1), (gene,), ACCURACY).itertuples()
+    (effect,) = gene_effects(frame(accuracy, depth=depth + 1), (gene,), (ACCURACY,)).itertuples()
     assert effect.p_value < 1e-6
     assert set(effect.keep) <= {2, 3, 4}
 
 
 def test_the_p_value_of_unordered_choices_is_that_of_kruskal_and_wallis() -> None:
     trials = drawn(60)
-    (effect,) = gene_effects(trials, (KIND,), ACCURACY).itertuples()
+    (effect,) = gene_effects(trials, (KIND,), (ACCURACY,)).itertuples()
     groups = [trials.loc[trials["kind"] == kind, "accuracy"] for kind in KIND.choices]
     assert effect.p_value == pytest.approx(stats.kruskal(*groups).pvalue)
 
@@ -150,14 +152,14 @@ def test_the_p_value_of_unordered_choices_is_that_of_kruskal_and_wallis() -> Non
 def test_networks_for_which_a_gene_does_not_matter_say_nothing_about_it() -> None:
     trials = drawn()
     blank = trials.assign(width=trials["width"].astype(object).where(trials["kind"] != "plain", None))
-    effects = gene_effects(blank, (WIDTH,), ACCURACY)
+    effects = gene_effects(blank, (WIDTH,), (ACCURACY,))
     assert effects.loc[0, "networks"] == (trials["kind"] != "plain").sum()
 
 
 def test_choices_of_failed_networks_go() -> None:
     trials = drawn()
     trials.loc[trials["noise"] == 3, "state"] = "failed"
-    effects = gene_effects(trials, (NOISE,), ACCURACY)
+    effects = gene_effects(trials, (NOISE,), (ACCURACY,))
     assert effects.loc[0, "keep"] == (1, 2)
 
 
@@ -167,7 +169,7 @@ def test_choices_of_failed_networks_go() -> None:
     ids=["none", "one", "three", "all failed"],
 )
 def test_too_few_networks_narrow_nothing(trials: pd.DataFrame) -> None:
-    effects = gene_effects(trials, (WIDTH, KIND, NOISE), ACCURACY)
+    effects = gene_effects(trials, (WIDTH, KIND, NOISE), (ACCURACY,))
     assert (effects["p_value"] >= 0.05).all()
     assert set(effects["keep"]) == {WIDTH.choices, KIND.choices, NOISE.choices}
 
@@ -177,24 +179,52 @@ def test_choices_go_that_good_networks_make_too_seldom_to_be_accident() -> None:
     good = np.zeros(60, dtype=bool)
     good[:8] = good[20:27] = True  # of 20 each: eight with the first choice, seven with the second, none with the third
     assert stats.fisher_exact([[0, 20], [15, 25]], alternative="less").pvalue < 0.01
-    assert kept_choices(KIND, chosen, good) == ("plain", "residual")
+    assert kept_choices(KIND, chosen, 1.0 - good, good) == ("plain", "residual")
     good[40:43] = True  # three with the third might be accident
     assert stats.fisher_exact([[3, 17], [15, 25]], alternative="less").pvalue > 0.05
-    assert kept_choices(KIND, chosen, good) == KIND.choices
+    assert kept_choices(KIND, chosen, 1.0 - good, good) == KIND.choices
+
+
+def test_a_rare_choice_goes_if_all_its_networks_are_worse() -> None:
+    """Good networks can hardly be said to avoid what is seldom drawn at all."""
+    chosen = np.array([0] * 6 + [1] * 60)
+    lost = np.concatenate([np.full(6, 0.5), np.linspace(0.1, 0.4, 60)])
+    good = lost <= np.quantile(lost, 0.25)
+    assert stats.fisher_exact([[0, 6], [good.sum(), 60 - good.sum()]], alternative="less").pvalue > 0.1
+    assert kept_choices(Gene("depth", (0, 1), ordered=True), chosen, lost, good) == (1,)
+
+
+def test_several_objectives_are_judged_by_their_fronts() -> None:
+    trials = frame([0.9, 0.8, 0.8, 0.7, np.nan], ["complete"] * 4 + ["failed"], latency_ms=[3.0, 1.0, 2.0, 4.0, np.nan])
+    np.testing.assert_array_equal(ranks(trials, (ACCURACY, LATENCY)), [0, 0, 1, 2, np.inf])
+    np.testing.assert_allclose(ranks(trials, (ACCURACY,)), losses(trials, ACCURACY))
+
+
+@pytest.mark.parametrize("level", [0, 1, -1, 2, np.nan])
+def test_a_level_that_is_none_is_refused(level: float) -> None:
+    with pytest.raises(MoonasError, match="level must be above 0 and below 1"):
+        gene_effects(drawn(20), (KIND,), (ACCURACY,), level=level)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.99])
+def test_some_choice_is_kept_at_any_level(level: float) -> None:
+    for seed in range(20):
+        effects = gene_effects(drawn(30, seed), (WIDTH, KIND, NOISE), (ACCURACY,), level=level)
+        assert all(effects["keep"])
 
 
 def test_ordered_choices_stay_a_range() -> None:
     chosen = np.repeat([0, 1, 2, 3], 20)
     good = np.isin(chosen, [0, 2])
-    assert kept_choices(WIDTH, chosen, good) == (4, 8, 16)
-    assert kept_choices(Gene("width", WIDTH.choices), chosen, good) == (4, 16)
+    assert kept_choices(WIDTH, chosen, 1.0 - good, good) == (4, 8, 16)
+    assert kept_choices(Gene("width", WIDTH.choices), chosen, 1.0 - good, good) == (4, 16)
 
 
 def test_some_choice_is_always_kept() -> None:
     random = np.random.default_rng(0)
     for _ in range(200):
         chosen, good = random.integers(4, size=30), random.random(30) < random.random()
-        assert kept_choices(WIDTH, chosen, good)
+        assert kept_choices(WIDTH, chosen, random.random(30), good)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
