@@ -57,7 +57,7 @@ def list_content(
 ) -> None:
     """List what is shipped, and what lies in folders of these names here."""
     with exit_codes():
-        kinds = [kind if kind in content.KINDS else f"{kind}s"] if kind else content.KINDS
+        kinds = [f"{kind}s" if f"{kind}s" in content.KINDS else kind] if kind else content.KINDS
         for each, found in [(each, content.available(each)) for each in kinds]:
             say(f"{each}:")
             for name, path in found.items():
@@ -81,7 +81,7 @@ def _encoding_size(path: Path) -> str:
 
 @app.command("copy")
 def copy_content(
-    name: Annotated[str, typer.Argument(help="A shipped problem, encoding or device profile.")],
+    name: Annotated[str, typer.Argument(help="A shipped problem, encoding, architecture or device profile.")],
     to: Annotated[Path | None, typer.Argument(help="The file to write.", show_default="./KIND/NAME.yaml")] = None,
 ) -> None:
     """Copy a shipped file to edit: ./problems/NAME.yaml then goes by the same name, before the shipped one."""

@@ -36,7 +36,7 @@ def input_shape(text: str) -> tuple[int, ...]:
     Raises:
         MoonasError: if it is none.
     """
-    sides = re.fullmatch(r"(\d+)[x,](\d+)(?:[x,](\d+))?", text)
+    sides = re.fullmatch(r"([0-9]{1,6})[x,]([0-9]{1,6})(?:[x,]([0-9]{1,6}))?", text)
     shape = tuple(int(side) for side in sides.groups() if side is not None) if sides else ()
     if not shape or 0 in shape:
         what = "must be channels x height x width, as 3x32x32, or length x channels, as 128x6"

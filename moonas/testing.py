@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from moonas.encoding.encoding import Encoding, Genotype
 from moonas.encoding.laws import call, check_coding, naming, require
 from moonas.network.architecture import Architecture, Task, architecture_from_dict
+from moonas.spec.metric import COLUMNS, METRICS
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def check_encoding(
@@ -27,6 +32,9 @@ def check_encoding(
     Raises:
         AssertionError: naming the law and the genotype that breaks it.
     """
+    require(isinstance(encoding, Encoding), f"must be a moonas.Encoding, is {encoding!r}")
+    taken = {gene.name for gene in encoding.genes} & {*COLUMNS, *METRICS}
+    require(not taken, f"genes called as other columns of the CSVs: {', '.join(sorted(taken))}")
     random = np.random.default_rng([seed, 1])  # another stream than the genotypes'
     genotypes = check_coding(encoding, samples=samples, seed=seed)
     for genotype in genotypes:
@@ -73,8 +81,12 @@ def _check_build(architecture: Architecture, task: Task, seed: int) -> None:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        twin = architecture.build(task)
+        torch.manual_seed(seed)
         module = architecture.build(task)
-        outputs = [logits for _, logits in weighted_logits(module, torch.randn(4, *task.input_shape))]
+        require(_same_weights(module, twin), "build differs from call to call, with one seed for the weights")
+        inputs = torch.randn(4, *task.input_shape)
+        outputs = [logits for _, logits in weighted_logits(module, inputs)]
     expected = (4, task.classes)
     for logits in outputs:
         require(tuple(logits.shape) == expected, f"the network gives {tuple(logits.shape)}, not {expected}")
@@ -83,5 +95,15 @@ def _check_build(architecture: Architecture, task: Task, seed: int) -> None:
     gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
     missing = [name for name, gradient in gradients.items() if gradient is None]
     require(not missing, f"parameters without a gradient: {', '.join(missing)}")
+    with torch.no_grad():
+        once, again = (module.eval()(inputs) for _ in range(2))
+    require(torch.equal(once, again), "in evaluation mode, the network answers differently from call to call")
     broken = [name for name, gradient in gradients.items() if gradient is not None and not gradient.isfinite().all()]
     require(not broken, f"gradients are not finite: {', '.join(broken)}")
+
+
+def _same_weights(one: nn.Module, other: nn.Module) -> bool:
+    mine, theirs = one.state_dict(), other.state_dict()
+    return mine.keys() == theirs.keys() and all(
+        mine[name].shape == theirs[name].shape and bool((mine[name] == theirs[name]).all()) for name in mine
+    )

@@ -45,7 +45,7 @@ def rows(output: str) -> dict[str, list[str]]:
 def test_the_list_of_encodings_shows_family_genes_and_size() -> None:
     listed = rows(invoke("list", "encodings"))
     assert listed["nas_bench_201"][1:6] == ["nas_bench_201,", "6", "genes,", "15,625", "genotypes"]
-    assert listed["darts"][1:6] == ["darts,", "22", "genes,", "10^19.0", "genotypes"]
+    assert listed["darts"][1:6] == ["darts,", "22", "genes,", "10^18.0", "genotypes"]
 
 
 def test_a_broken_encoding_does_not_end_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +113,7 @@ def test_a_network_of_a_run_is_shown_for_other_inputs(study: Study) -> None:
         (["encoding", "mobil"], "did you mean 'mobile'"),
         (["encoding", "mobile", "--input", "3x32y32"], "--input 3x32y32: must be channels x height x width"),
         (["encoding", "mobile", "--input", "0x32x32"], "--input 0x32x32: must be channels x height x width"),
+        (["encoding", "mobile", "--input", "9" * 5000], "must be channels x height x width"),
         (["architecture", "resnet19"], "did you mean 'resnet18'"),
         (["architecture", "resnet18", "--input", "128x6"], "networks of this family take images"),
         (["architecture", "staged_cnn-0123456789ab"], "unknown key 'staged_cnn-0123456789ab'"),
@@ -124,3 +125,87 @@ def test_mistakes_get_one_sentence(study: Study, arguments: list[str], message: 
     output = invoke("show", *arguments, code=2)
     assert message in output
     assert len(output.splitlines()) == 1
+
+
+BAD_FAMILIES = """
+from dataclasses import dataclass
+import moonas
+@dataclass(frozen=True)
+class Net(moonas.Architecture):
+    width: int
+    family = "bad_families:Net"
+    def build(self, task):
+        raise ValueError("no build")
+class Builds(moonas.TreeEncoding):
+    def describe(self, chosen):
+        return Net(**chosen)
+    def choose(self, architecture):
+        return None
+class Decodes(Builds):
+    def describe(self, chosen):
+        return {"a": 1}[chosen["width"]]
+class Made(Builds):
+    def __init__(self, tree):
+        raise SystemExit(3)
+"""
+
+
+@pytest.fixture
+def bad_families(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "bad_families.py").write_text(BAD_FAMILIES)
+    (tmp_path / "encodings").mkdir()
+    for name in ("Builds", "Decodes", "Made"):
+        (tmp_path / "encodings" / f"{name.lower()}.yaml").write_text(f"family: bad_families:{name}\nwidth: [4, 8]\n")
+    (tmp_path / "fixed.yaml").write_text("family: bad_families:Builds\nwidth: 4\n")
+
+
+@pytest.mark.usefixtures("bad_families")
+def test_mistakes_in_a_family_of_ones_own_get_one_sentence() -> None:
+    assert "ValueError: no build (bad_families.py:9, in build)" in invoke("show", "encoding", "builds")
+    for name, message in (("decodes", "decoding: KeyError"), ("made", "bad_families:Made: SystemExit: 3")):
+        output = invoke("show", "encoding", name, code=2)
+        assert message in output.splitlines()[-1]
+    output = invoke("show", "architecture", "fixed.yaml", code=2)
+    assert "ValueError: no build (bad_families.py:9, in build)" in output
+    listed = rows(invoke("list", "encodings"))
+    assert "why" in listed["made"]
+    assert listed["builds"][2:4] == ["1", "genes,"]
+
+
+def test_a_network_too_large_for_the_memory_is_no_crash(tmp_path: Path) -> None:
+    path = tmp_path / "huge.yaml"
+    path.write_text(
+        "family: darts\nchannels: 65536\ncells: 100\nnormal: &cell [{inputs: 0+1, first: sep_conv_5x5, "
+        "second: sep_conv_5x5}]\nreduction: *cell\n"
+    )
+    output = invoke("show", "architecture", str(path), "--input", "3x999999x999999", code=2)
+    assert len(output.splitlines()) == 1
+    assert "memory" in output
+
+
+def test_runs_that_cannot_be_read_are_named(study: Study) -> None:
+    broken = Path("runs/broken")
+    broken.mkdir()
+    (broken / "problem.yaml").write_text("encoding: nowhere\n")
+    key = study.trials["key"][0]
+    assert f"{key} of runs/counting" in invoke("show", "architecture", key)
+    assert "(runs/broken could not be read)" in invoke("show", "architecture", "staged_cnn-0123456789ab", code=2)
+
+
+def test_a_network_is_shown_for_what_it_was_published_for() -> None:
+    output = invoke("show", "architecture", "darts_v2", "--depth", "1")
+    assert "3 x 32 x 32 in 10 classes" in output
+    assert rows(output)["total"][1] == "3,349,342"
+    assert "sep_conv_3x3" in output  # the description
+    assert "128 x 6 in 6 classes" in invoke("show", "encoding", "sequence")
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_failure(study: Study) -> None:
+    import subprocess
+    import sys
+
+    command = f"{sys.executable} -m moonas show encoding mobile | head -1; exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

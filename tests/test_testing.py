@@ -222,9 +222,9 @@ def test_a_description_that_loses_something_is_caught() -> None:
 
 @dataclass(frozen=True)
 class Tuples(Layers):
-    """Its tuple comes back from JSON as a list, and the architecture as another one, that has no hash."""
+    """Its tuple, which no annotation tells, comes back as a list: another architecture, and without a hash."""
 
-    shape: tuple[int, ...] = (1, 2)
+    shape: Any = (1, 2)
 
     family = f"{__name__}:Tuples"
 
@@ -394,4 +394,56 @@ def test_a_check_repeats_with_its_seed_and_leaves_the_random_numbers_of_its_call
         torch.manual_seed(seed)
         check_encoding(LayersEncoding(), samples=3, builds=2, seed=7)
         assert torch.equal(torch.rand(2), expected)
-    assert weights[:2] == weights[2:]
+    half = len(weights) // 2
+    assert weights[:half] == weights[half:]
+
+
+class Noisy(Layers):
+    family = f"{__name__}:Noisy"
+
+    def build(self, task: Task) -> nn.Module:
+        class Noise(nn.Module):
+            def forward(self, logits: torch.Tensor) -> torch.Tensor:
+                return logits + torch.randn_like(logits)
+
+        return nn.Sequential(super().build(task), Noise())
+
+
+def test_a_network_that_answers_differently_from_call_to_call_is_caught() -> None:
+    refuse(encoding_of(Noisy), "answers differently from call to call")
+
+
+class Unsettled(Layers):
+    family = f"{__name__}:Unsettled"
+
+    def build(self, task: Task) -> nn.Module:
+        widths.append(4 + len(widths))
+        inputs = int(np.prod(task.input_shape))
+        return nn.Sequential(nn.Flatten(), nn.Linear(inputs, widths[-1]), nn.Linear(widths[-1], task.classes))
+
+
+widths: list[int] = []
+
+
+def test_a_build_that_differs_from_call_to_call_is_caught() -> None:
+    refuse(encoding_of(Unsettled), "build differs from call to call")
+
+
+@pytest.mark.parametrize("name", ["key", "accuracy"])
+def test_genes_called_as_other_columns_are_caught(name: str) -> None:
+    class Broken(LayersEncoding):
+        genes = (LayersEncoding.genes[0], Gene(name, (4, 8, 16), ordered=True))
+
+    refuse(Broken(), f"genes called as other columns of the CSVs: {name}")
+
+
+def test_repeated_choices_are_caught() -> None:
+    class Broken(LayersEncoding):
+        genes = (LayersEncoding.genes[0], Gene("width", (4, 8, 8), ordered=True))
+
+    refuse(Broken(), "choices repeat: width")
+
+
+@pytest.mark.parametrize("what", [None, "tiny"])
+def test_what_is_no_encoding_is_refused(what: Any) -> None:
+    refuse(what, "must be a moonas.Encoding")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from moonas.encoding.encoding import Encoding
 from moonas.encoding.tree import TreeEncoding
-from moonas.errors import MoonasError, SpecError, one_line
+from moonas.errors import SpecError, one_line, place_in_users_code
 from moonas.network.architecture import Architecture
 from moonas.registry import ENCODINGS
 from moonas.spec.encoding import load_encoding
@@ -23,11 +23,11 @@ def encoding_of(spec: EncodingSpec) -> Encoding:
     if not isinstance(family, type) or not issubclass(family, TreeEncoding):
         raise SpecError(f"{what}: must be a subclass of moonas.TreeEncoding, is {family!r}")
     try:
-        return family(spec.tree())
-    except MoonasError:
-        raise
-    except Exception as error:  # whatever a class of the user's own raises
-        raise SpecError(f"{what}: {one_line(error)}") from error
+        encoding = family(spec.tree())
+        _ = encoding.genes  # which a class has that forgets to call its parent's __init__
+    except (Exception, SystemExit) as error:  # whatever a class of the user's own raises
+        raise SpecError(f"{what}: {one_line(error)}{place_in_users_code(error)}") from error
+    return encoding
 
 
 def search_space(name: str | Path) -> Encoding:

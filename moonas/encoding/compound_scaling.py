@@ -54,7 +54,7 @@ class CompoundScalingEncoding(TreeEncoding):
         """What is seen of the base scaled by each factor, and the first factor that gives it."""
         found: dict[Seen, dict[str, int]] = {}
         for i, factor in enumerate(choices_of(self.tree[name])):
-            found.setdefault(seen(scaled(self._base, **{name: factor})), {name: i})
+            found.setdefault(seen(scaled(self._base, **{name: factor})), self.of_genes({name: i}))
         return found
 
 

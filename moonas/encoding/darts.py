@@ -35,7 +35,8 @@ class DARTSEncoding(TreeEncoding):
             self.fit("", self.tree, {name: getattr(network, name) for name in _WHOLE}),
             *(_fit_cell(name, self.tree[name], getattr(network, name)) for name in _CELLS),
         ]
-        return merged(parts)
+        chosen = merged(parts)
+        return None if chosen is None else self.of_genes(chosen)
 
     def active(self, genotype: Genotype) -> tuple[bool, ...]:
         """The inputs of a node neither of whose operations reads them are inactive."""

@@ -68,7 +68,8 @@ class Encoding(ABC):
     def extent(self) -> str:
         """How many genotypes there are, in words."""
         exponent = float(np.log10(self.sizes.astype(float)).sum())
-        return f"{10**exponent:,.0f} genotypes" if exponent < 6 else f"10^{exponent:.1f} genotypes"
+        count = f"{10**exponent:,.0f}" if exponent < 6 else f"10^{exponent:.1f}"
+        return f"{count} genotype{'s' * (count != '1')}"
 
     def canonical(self, genotype: Genotype) -> Genotype:
         """The canonical genotype of the same architecture."""

@@ -11,6 +11,7 @@ import numpy as np
 from moonas.encoding.encoding import Encoding, Gene, Genotype
 from moonas.errors import one_line
 from moonas.network.architecture import Architecture
+from moonas.spec.gene import repeated
 
 
 def check_coding(encoding: Encoding, *, samples: int = 5, seed: int = 0) -> list[Genotype]:
@@ -26,6 +27,8 @@ def check_coding(encoding: Encoding, *, samples: int = 5, seed: int = 0) -> list
     names = [gene.name for gene in encoding.genes]
     require(len(set(names)) == len(names), f"gene names repeat: {names}")
     require(all(gene.choices for gene in encoding.genes), "a gene without choices")
+    repeating = [gene.name for gene in encoding.genes if repeated(gene.choices)]
+    require(not repeating, f"choices repeat: {', '.join(repeating)}")
     random = np.random.default_rng(seed)
     genotypes = [encoding.sample(random) for _ in range(samples)]
     by_key: dict[str, Architecture] = {}

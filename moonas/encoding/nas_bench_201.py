@@ -54,5 +54,5 @@ class NASBench201Encoding(TreeEncoding):
         first: dict[Form, dict[str, int]] = {}
         for numbered in itertools.product(*(tuple(enumerate(choices)) for choices in offered)):
             indices = {f"edges.{name}": index for name, (index, _) in zip(_NAMES, numbered, strict=True)}
-            first.setdefault(form([operation for _, operation in numbered]), indices)
+            first.setdefault(form([operation for _, operation in numbered]), self.of_genes(indices))
         return first

@@ -55,10 +55,11 @@ class RegNetEncoding(TreeEncoding):
                 continue  # the first stage has the initial width, whatever the slope: most combinations end here
             for slope, multiplier in itertools.product(slopes, multipliers):
                 if regnet_stages(**total, **first, slope=slope, width_multiplier=multiplier) == stages:
-                    return {
+                    indices = {
                         "initial_width": initial_widths[initial_width],
                         "group_width": group_widths[group_width],
                         "slope": slopes[slope],
                         "width_multiplier": multipliers[multiplier],
                     }
+                    return self.of_genes(indices)
         return None

@@ -52,9 +52,17 @@ class TreeEncoding(Encoding):
     """
 
     def __init__(self, tree: Mapping[str, Any]):
-        """Take the tree: tuples are genes, lists are sequences, dicts are structure, all else is fixed."""
+        """Take the tree: tuples are genes, lists are sequences, dicts are structure, all else is fixed.
+
+        Raises:
+            EncodingError: if two genes get the same name.
+        """
         self.tree = tree
         self._genes = tuple(find_genes(tree))
+        names = [gene.name for gene in self._genes]
+        for name in names:
+            if names.count(name) > 1:
+                raise EncodingError(f"two genes are called {name}; rename one")
 
     @property
     def genes(self) -> tuple[Gene, ...]:
@@ -80,14 +88,24 @@ class TreeEncoding(Encoding):
     def decode(self, genotype: Genotype) -> Architecture:
         """Turn a genotype into an architecture."""
         self.check(genotype)
-        return self.describe(fill(self.tree, iter(self.values(genotype).values())))
+        architecture = self.describe(fill(self.tree, iter(self.values(genotype).values())))
+        if not isinstance(architecture, Architecture):
+            raise EncodingError(f"describe must give a moonas.Architecture, gives {architecture!r}")
+        return architecture
 
     def encode(self, architecture: Architecture) -> Genotype:
         """Return the canonical genotype: inactive genes take their first choice."""
         chosen = self.choose(architecture)
         if chosen is None:
             raise EncodingError(f"{architecture.key} lies outside of this search space")
+        unknown = chosen.keys() - {gene.name for gene in self._genes}
+        if unknown:
+            raise EncodingError(f"choose names {', '.join(sorted(unknown))}, which is no gene of this search space")
         return tuple(chosen.get(gene.name, 0) for gene in self._genes)
+
+    def of_genes(self, choices: Mapping[str, int]) -> dict[str, int]:
+        """Those of the choices that are of genes, and not of what is fixed."""
+        return {gene.name: choices[gene.name] for gene in self._genes if gene.name in choices}
 
     def fit(self, at: str, part: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, int] | None:
         """The choices with which a part of the tree takes the values of `fields`.

@@ -89,7 +89,7 @@ def _convolving(module: nn.Module) -> Iterator[str]:
     for part in module.children():
         if isinstance(part, nn.Conv1d | nn.Conv2d):
             yield _convolution(part)
-        elif isinstance(part, nn.Sequential):
+        elif isinstance(part, nn.Sequential | nn.ModuleList | nn.ModuleDict):
             yield from _convolving(part)
         elif any(_convolving(part)):
             yield type(part).__name__

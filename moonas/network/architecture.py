@@ -68,7 +68,12 @@ class Architecture(ABC):
         Fields that have their default stay out of the digest: a family may get a new field, whose default means what
         was before, and all keys stay. Hence a default, once given, must never change.
         """
-        text = json.dumps([self.family, _distinctive(self)], sort_keys=True, separators=(",", ":"))
+        if not isinstance(getattr(self, "family", None), str):
+            raise EncodingError(f"{type(self).__name__} must say its family, as in family = 'my_module:MyClass'")
+        try:
+            text = json.dumps([self.family, _distinctive(self)], sort_keys=True, separators=(",", ":"))
+        except TypeError as error:
+            raise EncodingError(f"{type(self).__name__} holds what cannot be written as JSON: {error}") from error
         return f"{re.sub(r'[^A-Za-z0-9]+', '_', self.family)}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def to_dict(self) -> dict[str, Any]:

@@ -121,13 +121,13 @@ def build_transformer(network: Transformer, task: Task) -> nn.Sequential:
 
 
 def _initialise(module: nn.Module) -> None:
-    """Draw from a normal distribution of deviation 0.02, cut at two, as Touvron et al., 2020, arXiv:2012.12877, do."""
+    """Draw from a normal distribution of deviation 0.02, as Touvron et al., 2020, arXiv:2012.12877, do; biases zero."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
-            nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
+            nn.init.trunc_normal_(layer.weight, std=0.02)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         elif isinstance(layer, Embedding):
-            nn.init.trunc_normal_(layer.positions, std=0.02, a=-0.04, b=0.04)
+            nn.init.trunc_normal_(layer.positions, std=0.02)
             if layer.class_token is not None:
-                nn.init.trunc_normal_(layer.class_token, std=0.02, a=-0.04, b=0.04)
+                nn.init.trunc_normal_(layer.class_token, std=0.02)

@@ -33,7 +33,7 @@ def sources(inputs: str) -> tuple[int, int]:
 
 
 def _check_inputs(value: Any) -> str | None:
-    if isinstance(value, str) and re.fullmatch(r"\d\+\d", value) and value[0] < value[2]:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]\+[0-9]", value) and value[0] < value[2]:
         return None
     return f"must be two nodes, the lower first, as 0+1 (0 and 1 are the inputs of the cell), is {shown(value)}"
 

@@ -45,23 +45,26 @@ def validate_encoding(tree: Mapping[str, Any], document: Document, at: Location 
         ENCODINGS.check(family)
     except UnknownNameError as error:
         raise SpecError(document.mistake((*at, "family"), str(error))) from error
-    if isinstance(tree.get("base"), str) and family == "compound_scaling":
+    if family == "compound_scaling" and isinstance(tree.get("base"), str):
         tree = {**tree, "base": _named_base(tree["base"], document, (*at, "base"))}
+    elif family == "compound_scaling" and isinstance(tree.get("base"), dict):
+        tree = {**tree, "base": {"name": "base", **tree["base"]}}
     return validate(FAMILY_SPECS.get(family, OwnFamilySpec), tree, document, at)
 
 
 def _named_base(name: str, document: Document, at: Location) -> EncodingSpec:
+    beside = document.folder(at)
     try:
-        base = load_encoding(name, kind="architectures", beside=document.folder(at))
+        family = read_document(content.find("architectures", name, beside=beside)).tree.get("family")
+        if family != "staged_cnn":
+            raise SpecError(document.mistake(at, f"must be of the family staged_cnn; {name} is of {family}"))
+        return load_encoding(name, kind="architectures", beside=beside)
     except UnknownNameError as error:
         raise SpecError(document.mistake(at, str(error))) from error
-    if not isinstance(base, StagedCNNSpec):
-        raise SpecError(document.mistake(at, f"must be of the family staged_cnn; {name} is of {base.family}"))
-    return base
 
 
 def load_encoding(name: str, *, kind: str = "encodings", beside: Path = Path()) -> EncodingSpec:
-    """Read an encoding by path or shipped name.
+    """Read an encoding by path or shipped name; a known network's is one without choices.
 
     Args:
         name: what the user wrote.
@@ -72,7 +75,8 @@ def load_encoding(name: str, *, kind: str = "encodings", beside: Path = Path()) 
         SpecError: if the file is wrong.
         UnknownNameError: if there is no such file.
     """
-    path = content.find(kind, name, beside=beside)
+    known = kind == "encodings" and name not in content.available(kind) and name in content.available("architectures")
+    path = content.find("architectures" if known else kind, name, beside=beside)
     document = read_document(path)
     document.tree.setdefault("name", path.stem)
     return validate_encoding(document.tree, document)

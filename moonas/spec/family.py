@@ -8,6 +8,7 @@ from typing import Any, Self
 import yaml
 from pydantic import ConfigDict, Field
 
+from moonas.spec.data import TaskSpec
 from moonas.spec.document import Location
 from moonas.spec.gene import repeated
 from moonas.spec.validation import Mistake, SpecModel
@@ -20,14 +21,16 @@ class EncodingSpec(SpecModel):
     Attributes:
         name: the file's, unless it says otherwise.
         family: the kind of networks that it describes.
+        task: what its networks are published for, or made for; any other serves as well.
     """
 
     name: str
     family: str
+    task: TaskSpec | None = None
 
     def tree(self) -> dict[str, Any]:
         """The choices as nested dicts: tuples are genes, scalars are fixed, lists are sequences."""
-        return self.model_dump(exclude={"name", "family"})
+        return self.model_dump(exclude={"name", "family", "task"})
 
     def narrowed(self, choices: Mapping[str, Sequence[Any]]) -> Self:
         """The same, but for the choices of some genes.

@@ -11,7 +11,7 @@ import yaml
 from torch import nn
 
 import moonas
-from moonas.errors import SpecError, UnknownNameError
+from moonas.errors import EncodingError, SpecError, UnknownNameError
 from moonas.spec.load import load_problem, to_yaml
 from moonas.testing import check_encoding
 
@@ -31,10 +31,6 @@ class Stack(moonas.Architecture):
             layers.append(nn.LazyLinear(width, bias=self.bias))
         return nn.Sequential(*layers, nn.LazyLinear(task.classes))
 
-    @classmethod
-    def from_dict(cls, fields: Any) -> Stack:
-        return cls(tuple(fields["widths"]), fields["bias"])
-
 
 class Stacks(moonas.TreeEncoding):
     """Layers in a sequence."""
@@ -44,10 +40,8 @@ class Stacks(moonas.TreeEncoding):
 
     def choose(self, architecture: moonas.Architecture) -> dict[str, int] | None:
         assert isinstance(architecture, Stack)
-        found = self.fit("options", self.tree["options"], {"bias": architecture.bias}) or {}
-        for i, width in enumerate(architecture.widths):
-            found |= self.fit(f"layers.{i}", self.tree["layers"][i], {"width": width}) or {}
-        return found
+        layers = [{"width": width} for width in architecture.widths]
+        return self.fit("", self.tree, {"options": {"bias": architecture.bias}, "layers": layers})
 
 
 class Broken(moonas.TreeEncoding):
@@ -118,6 +112,73 @@ def test_a_family_that_breaks_a_law_is_refused_before_the_search(tmp_path: Path)
     assert study.encoding.decode((0,)) == study.encoding.decode((1,))
     with pytest.raises(SpecError, match="encoding lawless breaks a law: decode raises TypeError"):
         moonas.load(problem({"family": f"{__name__}:Lawless", "width": [1, 2], "name": "lawless"}), out=tmp_path / "x")
+
+
+def test_a_known_network_is_an_encoding_without_genes_by_name_too(tmp_path: Path) -> None:
+    space = moonas.search_space("resnet18")
+    assert space.genes == ()
+    assert space.decode(()) == moonas.architecture("resnet18")
+    study = moonas.load(problem("mobilenet_v2"), out=tmp_path / "run")
+    assert study.encoding.decode(()) == moonas.architecture("mobilenet_v2")
+
+
+class NoNames(Stacks):
+    """Its way back names a gene that is not there."""
+
+    def choose(self, architecture: moonas.Architecture) -> dict[str, int] | None:
+        return {"layers.0.widht": 0}
+
+
+class Nothing(Stacks):
+    """Describes None."""
+
+    def describe(self, chosen: Any) -> Any:
+        return None
+
+
+class Orphan(Stacks):
+    """Forgets its parent."""
+
+    def __init__(self, tree: Any):
+        self.choices = tree
+
+
+class Quitter(Stacks):
+    """Ends the program."""
+
+    def __init__(self, tree: Any):
+        raise SystemExit(3)
+
+
+def test_a_way_back_that_names_no_gene_is_refused(tmp_path: Path) -> None:
+    space = moonas.search_space(write(tmp_path, family=f"{__name__}:NoNames", **TREE))
+    with pytest.raises(EncodingError, match=r"choose names layers\.0\.widht, which is no gene"):
+        space.encode(space.decode((0, 0)))
+
+
+def test_a_description_that_is_no_architecture_is_refused(tmp_path: Path) -> None:
+    space = moonas.search_space(write(tmp_path, family=f"{__name__}:Nothing", **TREE))
+    with pytest.raises(EncodingError, match=r"describe must give a moonas\.Architecture, gives None"):
+        space.decode((0, 0))
+
+
+def test_two_genes_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"two genes are called a\.b"):
+        moonas.search_space(write(tmp_path, family=f"{__name__}:Stacks", **{"a.b": [1, 2], "a": {"b": [3, 4]}}))
+
+
+@pytest.mark.parametrize(("name", "cause"), [("Orphan", "AttributeError"), ("Quitter", "SystemExit")])
+def test_a_class_that_cannot_be_made_is_no_reason_to_end(tmp_path: Path, name: str, cause: str) -> None:
+    with pytest.raises(SpecError, match=f"{name}: {cause}"):
+        moonas.search_space(write(tmp_path, family=f"{__name__}:{name}", **TREE))
+
+
+def test_a_base_may_be_written_in_and_be_no_scaled_network_itself(tmp_path: Path) -> None:
+    base = {"family": "staged_cnn", "stem": {"width": 8}, "stages": [{"block": "plain", "depth": 1, "width": 16}]}
+    assert len(moonas.search_space(write(tmp_path, family="compound_scaling", base=base, width=[1, 2])).genes) == 1
+    path = write(tmp_path, family="compound_scaling", base="mine.yaml", width=[1, 2])
+    with pytest.raises(SpecError, match=r"base: must be of the family staged_cnn; mine\.yaml is of"):
+        moonas.search_space(path)
 
 
 class Lawless(Stacks):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -57,6 +59,18 @@ def test_a_known_network_has_its_published_parameters_and_multiply_adds(
             module(torch.empty(1, 3, side, side))
     assert sum(parameter.numel() for parameter in module.parameters()) == params
     assert counter.get_total_flops() / 2e6 == pytest.approx(millions, rel=0.01)
+
+
+@pytest.mark.parametrize("name", content.available("architectures"))
+def test_the_comment_of_a_known_network_counts_its_parameters_right(name: str) -> None:
+    summary = content.summary(content.available("architectures")[name])
+    said = re.search(r": ([\d,]+) parameters for (\d+) classes\. ", summary)
+    assert said is not None
+    spec = load_encoding(name, kind="architectures")
+    shape = spec.task.input_shape if spec.task else (3, 224, 224)
+    with torch.device("meta"):
+        module = moonas.architecture(name).build(moonas.Task(shape, int(said[2])))
+    assert sum(parameter.numel() for parameter in module.parameters()) == int(said[1].replace(",", ""))
 
 
 @pytest.mark.parametrize("name", content.available("architectures"))

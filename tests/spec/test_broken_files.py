@@ -983,7 +983,7 @@ BROKEN_ENCODINGS = [
         "unknown_key",
         plus("stage: []", to=ENCODING),
         "{file}, line 8, stage: unknown key; choose from drop_path, family, head, name, norm, "
-        "resolution, squeeze, stages, stem, zero_gamma; did you mean 'stages'?",
+        "resolution, squeeze, stages, stem, task, zero_gamma; did you mean 'stages'?",
     ),
     case(
         "unknown_key_in_a_stage",
