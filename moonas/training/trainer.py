@@ -32,8 +32,8 @@ class Trainer:
     """Trains networks on the training part of a data set and judges them on its validation part.
 
     Nesterov SGD under a one-cycle schedule (Smith & Topin, 2018, arXiv:1708.07120), label smoothing, weight decay on
-    the matrices of layers alone (not on norms, biases, tokens and positions), 32-bit floats. Deterministic for a seed
-    on a CPU with one thread.
+    matrices and kernels (not on norms, biases, tokens and positions), 32-bit floats. Deterministic for a seed on a CPU
+    with one thread.
     """
 
     def __init__(self, data: SearchData, fidelity: FidelitySpec, recipe: TrainingSpec, *, seed: int = 0):
@@ -124,11 +124,10 @@ class Trainer:
         return sum(losses[1:], losses[0])
 
     def _optimizer(self, module: nn.Module, steps: int) -> tuple[torch.optim.Optimizer, Any]:
-        named = [(name, parameter) for name, parameter in module.named_parameters() if parameter.requires_grad]
-        decaying = {name for name, p in named if p.ndim > 1 and name.endswith("weight")}
+        parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         groups = [
-            {"params": [p for name, p in named if name in decaying], "weight_decay": self.recipe.weight_decay},
-            {"params": [p for name, p in named if name not in decaying], "weight_decay": 0.0},
+            {"params": [p for p in parameters if _multiplies(p)], "weight_decay": self.recipe.weight_decay},
+            {"params": [p for p in parameters if not _multiplies(p)], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.SGD(
             [group for group in groups if group["params"]],
@@ -169,6 +168,11 @@ class Trainer:
         # A channel that never changes carries nothing; dividing by its noise would blow up what differs elsewhere.
         deviation[deviation <= 1e-6 * largest] = 1.0
         return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
+
+
+def _multiplies(parameter: torch.Tensor) -> bool:
+    """Whether a parameter is a matrix or a kernel: neither a vector nor tokens or positions, (1, tokens, width)."""
+    return parameter.ndim > 1 and not (parameter.ndim == 3 and len(parameter) == 1)
 
 
 def _task(whole: Task, fidelity: FidelitySpec) -> Task:

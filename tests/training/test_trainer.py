@@ -25,6 +25,7 @@ from moonas.errors import CandidateError
 from moonas.network.architecture import Architecture, Task
 from moonas.network.darts import DARTS
 from moonas.network.staged_cnn import Stage, StagedCNN, Stem
+from moonas.network.transformer import Layer, Transformer
 from moonas.spec.data import DataSpec
 from moonas.spec.training import FidelitySpec, TrainingSpec
 from moonas.training.data_sets import Part
@@ -228,6 +229,18 @@ class Indifferent(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return 0 * (images.mean() + self.vector + self.matrix.sum() + self.kernels.sum()).expand(len(images), -1)
+
+
+def test_positions_and_class_tokens_do_not_decay() -> None:
+    network = Transformer(patch=4, width=8, layers=(Layer(heads=1),), head_width=8)
+    trainer = Trainer(numbered([4, 4]), FidelitySpec(epochs=1), TrainingSpec())
+    module = network.build(Task((1, 8, 8), 2))
+    optimizer, _ = trainer._optimizer(module, 1)
+    decaying = {id(p) for group in optimizer.param_groups if group["weight_decay"] > 0 for p in group["params"]}
+    names = {name for name, parameter in module.named_parameters() if id(parameter) in decaying}
+    assert "classifier.weight" in names
+    assert "embedding.patches.weight" in names
+    assert not {name for name in names if "positions" in name or "class_token" in name or "norm" in name}
 
 
 def test_vectors_do_not_decay_and_matrices_do() -> None:
