@@ -16,15 +16,16 @@ class Metric:
     Attributes:
         name: with its unit as suffix; a column of the CSVs.
         goal: which way is better.
-        source: what measures it: `static` (from the module), `latency` (timed on the device), `training`.
-        ideal: the best value that could be, for the normalised hypervolume.
+        source: what measures it: `static` (from the module), `zero_cost` (from a pass or two before any training),
+            `latency` (timed on the device), `training`.
+        ideal: the best value that could be, for the normalised hypervolume; None where there is none.
         meaning: one line for people.
     """
 
     name: str
     goal: Goal
-    source: Literal["static", "latency", "training"]
-    ideal: float
+    source: Literal["static", "zero_cost", "latency", "training"]
+    ideal: float | None
     meaning: str
 
 
@@ -35,6 +36,11 @@ METRICS = {
         Metric("params", "minimize", "static", 0.0, "number of parameters"),
         Metric("flops", "minimize", "static", 0.0, "multiply-adds for one input, as fvcore counts them"),
         Metric("size_mb", "minimize", "static", 0.0, "weights and buffers as stored, in 10^6 bytes"),
+        Metric("synflow", "maximize", "zero_cost", None, "logarithm of what flows through all weights"),
+        Metric("naswot", "maximize", "zero_cost", None, "how well a batch is told apart by which units are active"),
+        Metric("jacobian_covariance", "maximize", "zero_cost", None, "how little the images' gradients correlate"),
+        Metric("snip", "maximize", "zero_cost", None, "how much the loss depends on the presence of weights"),
+        Metric("gradient_norm", "maximize", "zero_cost", None, "norms of the gradients of all layers"),
         Metric("latency_ms", "minimize", "latency", 0.0, "best time of one inference on the device"),
         Metric("latency_median_ms", "minimize", "latency", 0.0, "median time of one inference"),
         Metric("latency_p90_ms", "minimize", "latency", 0.0, "time that 9 of 10 inferences keep"),

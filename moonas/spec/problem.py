@@ -132,3 +132,5 @@ class ProblemSpec(SpecModel):
         for location, name in self._named_metrics():
             if name in METRICS and METRICS[name].source == "training":
                 yield location, f"{name} needs data to train on"
+            elif name in METRICS and METRICS[name].source == "zero_cost":
+                yield location, f"{name} needs data to look at"

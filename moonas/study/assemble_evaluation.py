@@ -17,6 +17,7 @@ from moonas.evaluation.function import FunctionCaller, FunctionEvaluator
 from moonas.evaluation.latency import DryRunEvaluator, LatencyEvaluator, Loader
 from moonas.evaluation.static import StaticEvaluator
 from moonas.evaluation.training import TrainingEvaluator
+from moonas.evaluation.zero_cost import ZeroCostEvaluator
 from moonas.network.architecture import Task
 from moonas.registry import import_path
 from moonas.spec.metric import LATENCY_COLUMNS, METRICS
@@ -28,6 +29,9 @@ from moonas.study.executor import InProcessExecutor, ProcessExecutor
 if TYPE_CHECKING:
     from moonas.training.split import SearchData
     from moonas.training.trainer import Trainer
+
+_SCORED_IMAGES = 64
+"""The batch of zero-cost proxies, as their papers take it."""
 
 
 def load_data(spec: ProblemSpec) -> SearchData | None:
@@ -54,6 +58,9 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Eva
     static = [name for name in columns if name in METRICS and METRICS[name].source == "static"]
     if static:
         evaluators.append(StaticEvaluator(static, task))
+    scores = [name for name in columns if name in METRICS and METRICS[name].source == "zero_cost"]
+    if scores and trainer:
+        evaluators.append(ZeroCostEvaluator(scores, trainer.task, *trainer.first(_SCORED_IMAGES)))
     cheap = _functions(spec, task, "cheap")
     if cheap.functions:
         evaluators.append(FunctionEvaluator(cheap, gated=False))

@@ -18,9 +18,9 @@ from moonas.network.auxiliary import weighted_logits, without_auxiliary_heads
 from moonas.spec.training import FidelitySpec, TrainingSpec
 from moonas.training.augment import augment, shift_in_time
 from moonas.training.data_sets import Part
+from moonas.training.recalibration import EVALUATION_BATCH, recalibrate
 from moonas.training.split import SearchData
 
-_EVALUATION_BATCH = 512
 _CALIBRATION_IMAGES = 1024
 _STATISTICS_INPUTS = 1024
 _PREPARED = ("_training", "validation")
@@ -79,7 +79,7 @@ class Trainer:
         images, labels = self.validation
         right = 0
         with torch.inference_mode():
-            for batch, truth in zip(*(torch.split(part, _EVALUATION_BATCH) for part in (images, labels)), strict=True):
+            for batch, truth in zip(*(torch.split(part, EVALUATION_BATCH) for part in (images, labels)), strict=True):
                 logits = module(batch)
                 if not torch.isfinite(logits).all():
                     raise CandidateError("training diverged: the logits of validation images are not finite")
@@ -90,6 +90,10 @@ class Trainer:
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Validation images (n, channels, height, width), normalised, and labels (n,)."""
         return self._prepare(self._data.val)
+
+    def first(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """So many training images, all classes in their shares, as the network sees them without augmentation."""
+        return self._prepare(subset(self._data.train, count, seed=self._seed))
 
     def _train(self, module: nn.Module, generator: torch.Generator) -> None:
         images, labels = self._training
@@ -191,33 +195,6 @@ def _as_array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
 def _as_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
     tensor = torch.from_numpy(array)
     return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
-
-
-def recalibrate(module: nn.Module, images: torch.Tensor) -> None:
-    """Set the statistics of batch normalisation to those of `images` under the final weights.
-
-    Running averages lag behind the weights, and after a short training they still remember their initial values (Wu &
-    Johnson, 2021, arXiv:2105.07576).
-
-    Args:
-        module: with any batch normalisation layers, or none.
-        images: (n, channels, height, width).
-    """
-    norms = [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # plain averages over the batches
-    module.eval()  # without dropout, as the statistics will be used
-    for norm in norms:
-        norm.train()
-    with torch.no_grad():
-        for batch in torch.chunk(images, math.ceil(len(images) / _EVALUATION_BATCH)):  # of like size
-            module(batch)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
 
 
 def one_cycle(step: int, *, steps: int) -> float:

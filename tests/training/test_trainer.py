@@ -29,8 +29,9 @@ from moonas.network.transformer import Layer, Transformer
 from moonas.spec.data import DataSpec
 from moonas.spec.training import FidelitySpec, TrainingSpec
 from moonas.training.data_sets import Part
+from moonas.training.recalibration import recalibrate
 from moonas.training.split import SearchData, load_search_data
-from moonas.training.trainer import Trainer, one_cycle, recalibrate, subset
+from moonas.training.trainer import Trainer, one_cycle, subset
 
 NET = StagedCNN(Stem(16), (Stage("residual", 1, 32, 3, 2), Stage("plain", 1, 32, 3, 2)))
 SMALL = StagedCNN(Stem(4), (Stage("separable", 1, 8, 3, 2),))
