@@ -8,7 +8,7 @@ from __future__ import annotations
 import os.path
 from pathlib import Path
 
-from moonas.errors import UnknownNameError
+from moonas.errors import MoonasError, UnknownNameError
 
 KINDS = {
     "problems": "problem",
@@ -42,16 +42,25 @@ def available(kind: str) -> dict[str, Path]:
 
 
 def find_shipped(name: str) -> tuple[str, Path]:
-    """The kind and file of a shipped name, whatever its kind.
+    """The kind and file of a shipped name, whatever its kind, or of KIND/NAME.
 
     Raises:
         UnknownNameError: if nothing shipped has that name.
+        MoonasError: if several kinds have it.
     """
-    for kind in KINDS:
-        path = shipped_folder(kind) / f"{name}.yaml"
-        if path.is_file():
-            return kind, path
-    raise UnknownNameError("file", name, (path.stem for kind in KINDS for path in shipped_folder(kind).glob("*.yaml")))
+    wanted, slash, stem = name.rpartition("/")
+    kinds = [wanted] if slash and wanted in KINDS else list(KINDS)
+    stem = stem if len(kinds) == 1 else name
+    files = {kind: shipped_folder(kind) / f"{stem}.yaml" for kind in kinds}
+    found = [(kind, path) for kind, path in files.items() if path.is_file()]
+    if len(found) > 1:
+        kinds_of_it = " and ".join(KINDS[kind] for kind, _ in found)
+        raise MoonasError(f"{name} is {kinds_of_it}; write {' or '.join(f'{kind}/{name}' for kind, _ in found)}")
+    if not found:
+        raise UnknownNameError(
+            "file", name, {path.stem for kind in KINDS for path in shipped_folder(kind).glob("*.yaml")}
+        )
+    return found[0]
 
 
 def find(kind: str, name: str, *, beside: Path = Path()) -> Path:

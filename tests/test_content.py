@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 
 from moonas import content
-from moonas.errors import UnknownNameError
+from moonas.errors import MoonasError, UnknownNameError
 
 ROOT = Path(__file__).parent.parent
 
@@ -156,10 +157,14 @@ def test_a_shipped_file_that_is_none_is_explained() -> None:
     assert all(name in str(caught.value) for name in ("digits", "efficientnet", "here"))
 
 
-def test_names_are_unique_over_all_kinds() -> None:
-    """`moonas copy NAME` asks for no kind."""
-    shipped = [path.stem for kind in content.KINDS for path in content.shipped_folder(kind).glob("*.yaml")]
-    assert len(shipped) == len(set(shipped))
+def test_a_name_of_several_kinds_needs_its_kind() -> None:
+    """`moonas copy NAME` asks for no kind where one is enough."""
+    shipped = Counter(path.stem for kind in content.KINDS for path in content.shipped_folder(kind).glob("*.yaml"))
+    assert [name for name, count in shipped.items() if count > 1] == ["nas_bench_201"]
+    with pytest.raises(MoonasError, match="is problem and encoding; write problems/nas_bench_201 or encodings/nas_b"):
+        content.find_shipped("nas_bench_201")
+    for kind in ("problems", "encodings"):
+        assert content.find_shipped(f"{kind}/nas_bench_201") == (kind, ROOT / kind / "nas_bench_201.yaml")
 
 
 @pytest.mark.parametrize(

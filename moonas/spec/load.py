@@ -51,7 +51,7 @@ def load_problem(
     places = {path: labels.get(path, f"{label} {path}") for path in overrides or {}}
     given = {path: plain(value, places[path], functions) for path, value in (overrides or {}).items()}
     apply_overrides(document, given, places)
-    _resolve_path(document)
+    _resolve_paths(document)
     tree, wrong = dict(document.tree), []
     for key, (resolve, stand_in) in _RESOLVED.items():
         if key in tree:
@@ -115,15 +115,16 @@ def _problem_document(problem: str | Path | Mapping[str, Any], functions: dict[s
     return document
 
 
-def _resolve_path(document: Document) -> None:
-    """Make data.path absolute."""
-    data = document.tree.get("data")
-    if isinstance(data, dict) and isinstance(data.get("path"), str):
-        home = os.path.expanduser(data["path"])  # noqa: PTH111  # Path.expanduser raises where there is no such user
-        try:
-            data["path"] = str((document.folder(("data", "path")) / home).resolve())
-        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a null character
-            raise SpecError(document.mistake(("data", "path"), f"cannot be a path: {error}")) from error
+def _resolve_paths(document: Document) -> None:
+    """Make data.path and table.path absolute."""
+    for part in ("data", "table"):
+        given, at = document.tree.get(part), (part, "path")
+        if isinstance(given, dict) and isinstance(given.get("path"), str):
+            home = os.path.expanduser(given["path"])  # noqa: PTH111  # Path.expanduser raises for an unknown user
+            try:
+                given["path"] = str((document.folder(at) / home).resolve())
+            except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a null character
+                raise SpecError(document.mistake(at, f"cannot be a path: {error}")) from error
 
 
 def _named_part(document: Document, key: str, kind: str) -> dict[str, Any]:

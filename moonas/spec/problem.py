@@ -16,6 +16,7 @@ from moonas.spec.family import EncodingSpec, FactorySpec
 from moonas.spec.metric import METRICS
 from moonas.spec.objective import ConstraintSpec, MetricUse, ObjectiveSpec
 from moonas.spec.search import BudgetSpec, SearchSpec
+from moonas.spec.table import TableSpec
 from moonas.spec.training import FidelitySpec, TrainingSpec
 from moonas.spec.validation import LISTED, SOME, Mistake, SpecModel, named
 from moonas.spec.wording import shown
@@ -50,6 +51,7 @@ class ProblemSpec(SpecModel):
     encoding: SerializeAsAny[EncodingSpec] | FactorySpec
     data: Annotated[DataSpec | None, BeforeValidator(named)] = None
     task: TaskSpec | None = None
+    table: TableSpec | None = None
     device: DeviceSpec = DeviceSpec()
     objectives: Annotated[tuple[ObjectiveSpec, ...], LISTED, SOME]
     constraints: Annotated[tuple[ConstraintSpec, ...], LISTED] = ()
@@ -60,6 +62,11 @@ class ProblemSpec(SpecModel):
     budget: BudgetSpec = BudgetSpec()
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     workers: Annotated[int | Literal["auto"], BeforeValidator(_check_workers)] = "auto"
+
+    @property
+    def tabled(self) -> tuple[str, ...]:
+        """The metrics that are looked up in a table."""
+        return () if self.table is None else tuple(self.table.metrics)
 
     @property
     def metric_uses(self) -> list[tuple[Location, MetricUse]]:
@@ -107,20 +114,25 @@ class ProblemSpec(SpecModel):
             seen.add(part_and_column)
 
     def _unmeasured(self) -> Iterator[Mistake]:
-        functions = self._first_uses()
+        functions, known = self._first_uses(), {*METRICS, *self.tabled}
         own = ", or give a function of your own as package.module:function"
         for location, use in self.metric_uses:
-            measured = use.is_function or use.metric in METRICS or use.metric in functions
+            measured = use.is_function or use.metric in known or use.metric in functions
             if not measured:
-                choice = choose_from(use.metric, {*METRICS, *functions}, own)
+                choice = choose_from(use.metric, {*known, *functions}, own)
                 yield (*location, "metric"), f"nothing measures '{use.metric}'; {choice}"
             elif use.metric in functions and location[0] == "objectives":
                 where, function = functions[use.metric]
                 if where[0] == "constraints":
                     yield (*location, "metric"), f"an objective names a function by its path; write {function.metric}"
         for i, name in enumerate(self.record):
-            if name not in METRICS:
-                yield ("record", i), f"nothing measures '{name}'; {choose_from(name, METRICS)}"
+            if name not in known:
+                yield ("record", i), f"nothing measures '{name}'; {choose_from(name, known)}"
+        for i, objective in enumerate(self.objectives):
+            if objective.goal is None and objective.metric in self.tabled and objective.metric not in METRICS:
+                yield ("objectives", i, "goal"), "is missing; say maximize or minimize"
+            if objective.is_function and objective.column in self.tabled:
+                yield ("objectives", i, "metric"), f"a function cannot be called {objective.column}: the table has that"
 
     def _only_for_images(self) -> Iterator[Mistake]:
         if self.fidelity.resolution is not None:
@@ -130,6 +142,8 @@ class ProblemSpec(SpecModel):
 
     def _untrained(self) -> Iterator[Mistake]:
         for location, name in self._named_metrics():
+            if name in self.tabled:
+                continue
             if name in METRICS and METRICS[name].source == "training":
                 yield location, f"{name} needs data to train on"
             elif name in METRICS and METRICS[name].source == "zero_cost":

@@ -155,6 +155,6 @@ def call_with_options(function: Any, options: dict[str, Any], what: str) -> Any:
 def metric_columns(spec: ProblemSpec) -> tuple[str, ...]:
     """All metrics that this problem measures: objectives, constraints, the recorded, and what comes with them."""
     wanted = [*(use.column for _, use in spec.metric_uses), *spec.record]
-    if any(column in LATENCY_COLUMNS for column in wanted):
+    if any(column in LATENCY_COLUMNS and column not in spec.tabled for column in wanted):
         wanted += LATENCY_COLUMNS
     return tuple(dict.fromkeys(wanted))

@@ -16,6 +16,7 @@ from moonas.evaluation.evaluator import Evaluator
 from moonas.evaluation.function import FunctionCaller, FunctionEvaluator
 from moonas.evaluation.latency import DryRunEvaluator, LatencyEvaluator, Loader
 from moonas.evaluation.static import StaticEvaluator
+from moonas.evaluation.table import TableEvaluator, read_table
 from moonas.evaluation.training import TrainingEvaluator
 from moonas.evaluation.zero_cost import ZeroCostEvaluator
 from moonas.network.architecture import Task
@@ -51,10 +52,10 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Eva
     Raises:
         MoonasError: if a function of the user's own cannot be imported.
     """
-    columns = metric_columns(spec)
+    columns = [column for column in metric_columns(spec) if column not in spec.tabled]
     trainer = None if data is None else _trainer(spec, data)
     task = _task(spec, data)
-    evaluators: list[Evaluator] = []
+    evaluators: list[Evaluator] = _tabled(spec)
     static = [name for name in columns if name in METRICS and METRICS[name].source == "static"]
     if static:
         evaluators.append(StaticEvaluator(static, task))
@@ -72,6 +73,15 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Eva
     elif dear.functions:
         evaluators.append(FunctionEvaluator(dear, gated=True))
     return tuple(evaluators)
+
+
+def _tabled(spec: ProblemSpec) -> list[Evaluator]:
+    if spec.table is None or spec.table.path is None:
+        return []
+    path, table = Path(spec.table.path), spec.table
+    wanted = [column for column in metric_columns(spec) if column in table.metrics]
+    columns = {name: (table.metrics[name].column, table.metrics[name].scale) for name in wanted}
+    return [TableEvaluator(read_table(path, table.match, columns), wanted, table.by, f"table {path.name}")]
 
 
 def _trainer(spec: ProblemSpec, data: SearchData) -> Trainer:

@@ -25,9 +25,10 @@ from moonas.study.environment import differences, environment, now
 from moonas.study.handover import HANDED_OVER
 
 _LOCK, _HOLDER, _SCRATCH = ".lock", ".holder.json", ".moonas-scratch-"
-_EXTENSIBLE: dict[str, bool | set[str]] = {"budget": True, "workers": True, "name": True, "data": {"path"}}
-"""What may differ from run to run in one folder: it changes how far a search goes, not where. The data themselves are
-known by their fingerprint."""
+_PLACES: dict[str, bool | set[str]] = {"data": {"path"}, "table": {"path"}}
+_EXTENSIBLE: dict[str, bool | set[str]] = {"budget": True, "workers": True, "name": True, **_PLACES}
+"""What may differ from run to run in one folder: it changes how far a search goes, not where. Data and tables are known
+by their fingerprints."""
 
 _WRITTEN = {"problem.yaml", "environment.json", "trials.csv", "pareto.csv", "pareto.png", *HANDED_OVER}
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from moonas.encoding.encoding import Encoding, Genotype
 from moonas.evaluation.evaluator import Candidate
 from moonas.evaluation.pipeline import Pipeline
+from moonas.evaluation.table import TableEvaluator
 from moonas.network.architecture import Architecture
 from moonas.problem.objective import Constraint
 from moonas.problem.trial import Trial
@@ -183,5 +184,9 @@ class Session:
     def _executor(self) -> Executor:
         if self._data is not None:  # before the first evaluation, that is
             self.archive.agree("data", self._data.fingerprint, "holds trials on other data; give another folder")
+        for evaluator in self._pipeline.evaluators:
+            if isinstance(evaluator, TableEvaluator):
+                complaint = "holds metrics of another table; give another folder"
+                self.archive.agree("table", evaluator.fingerprint, complaint)
         self._scratch = self._folder.make_scratch()
         return assemble_executor(self._spec, self._name, self._pipeline.evaluators, self._scratch)

@@ -230,4 +230,7 @@ class Study:
     def metric_notes(self) -> dict[str, str]:
         """How the metrics that depend on it were measured: on what device, after how much training."""
         device = assemble.assemble_device(self.spec).describe()
-        return {**dict.fromkeys(LATENCY_COLUMNS, device), "accuracy": f"validation, {self.spec.fidelity}"}
+        notes = {**dict.fromkeys(LATENCY_COLUMNS, device), "accuracy": f"validation, {self.spec.fidelity}"}
+        if self.spec.table is not None:
+            notes |= dict.fromkeys(self.spec.tabled, f"from {Path(str(self.spec.table.path)).name}")
+        return notes

@@ -1,0 +1,78 @@
+"""Metrics looked up in a table: what was measured once, on whatever device, serves every search after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from moonas.errors import CandidateError, DataError, UnknownNameError, one_line
+from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt
+from moonas.network.architecture import Architecture
+
+
+class TableEvaluator(Evaluator):
+    """Looks candidates up. Those that are not in the table fail."""
+
+    def __init__(self, rows: Mapping[str, Mapping[str, float]], metrics: Sequence[str], by: str, where: str):
+        """Take the rows by the value of the architectures' attribute `by`; `where` is what messages call the table."""
+        self.metrics = tuple(metrics)
+        self._rows, self._by, self._where = rows, by, where
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all that is in the table: the same metrics of the same architectures, wherever it lies."""
+        text = json.dumps([self.metrics, sorted((key, list(row.values())) for key, row in self._rows.items())])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """Look each candidate up."""
+        return [attempt(partial(self._look_up, candidate.architecture)) for candidate in candidates]
+
+    def _look_up(self, architecture: Architecture) -> Mapping[str, float]:
+        if not hasattr(architecture, self._by):
+            raise CandidateError(f"{type(architecture).__name__} has no attribute '{self._by}' to be looked up by")
+        value = str(getattr(architecture, self._by))
+        if value not in self._rows:
+            raise CandidateError(f"{self._where} has no row for {value}")
+        return {name: self._rows[value][name] for name in self.metrics}
+
+
+def read_table(path: Path, match: str, columns: Mapping[str, tuple[str, float]]) -> dict[str, dict[str, float]]:
+    """Read a table of metrics.
+
+    Args:
+        path: of a CSV file, gzipped or not.
+        match: the column by whose values rows are found.
+        columns: metric -> column and factor.
+
+    Returns:
+        The metrics of each row by its value of `match`; NaN where there is none, which fails a candidate.
+
+    Raises:
+        DataError: if it cannot be read, or a column is missing, or holds no numbers, or a row stands twice.
+    """
+    import pandas as pd
+
+    where = f"table {path}"
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{where}: cannot be read: {one_line(error)}") from error
+    for column in (match, *(column for column, _ in columns.values())):
+        if column not in frame:
+            raise DataError(f"{where}: {UnknownNameError('column', column, map(str, frame.columns))}")
+    keys = frame[match].astype(str)
+    if keys.duplicated().any():
+        raise DataError(f"{where}: {keys[keys.duplicated()].iloc[0]} stands in column {match} twice")
+    chosen: dict[str, Any] = {}
+    for name, (column, scale) in columns.items():
+        if not pd.api.types.is_numeric_dtype(frame[column]):
+            raise DataError(f"{where}: column {column} holds other things than numbers")
+        # Whole numbers stay whole, as counts are.
+        chosen[name] = (frame[column] if scale == 1 else frame[column] * scale).tolist()
+    rows = zip(keys, *chosen.values(), strict=True)
+    return {key: dict(zip(chosen, values, strict=True)) for key, *values in rows}
