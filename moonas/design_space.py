@@ -175,7 +175,7 @@ def _spaces(*studies: Study) -> dict[str, pd.DataFrame]:
     named = [study.spec.encoding.name for study in studies]
     for study in studies:
         what = f"{study.out} cannot be compared with {first.out}" if study is not first else ""
-        for part in ("data", "task", "fidelity", "training", "constraints", *device):
+        for part in ("data", "task", "table", "fidelity", "training", "constraints", *device):
             if getattr(study.spec, part) != getattr(first.spec, part):
                 raise MoonasError(f"{what}: its {part} differs")
         if study.objectives[0] != first.objectives[0]:

@@ -22,8 +22,8 @@ class Trainer(Protocol):
     def task(self) -> Task:
         """What the modules take and give."""
 
-    def fit(self, architecture: Any, *, seed: int) -> Any:
-        """Build and train a module."""
+    def fit(self, architecture: Any, *, seed: int, losses: list[float]) -> Any:
+        """Build and train a module, and add the loss of each step to `losses`."""
 
     def accuracy(self, module: Any) -> float:
         """The share of validation images that a module classifies right."""
@@ -39,8 +39,8 @@ class TrainingEvaluator(Evaluator):
     gated = True
 
     def __init__(self, trainer: Trainer, call: FunctionCaller):
-        """Measure accuracy and the functions of `call`, on modules trained by `trainer`."""
-        self.metrics = ("accuracy", *call.functions)
+        """Measure accuracy, training loss and the functions of `call`, on modules trained by `trainer`."""
+        self.metrics = ("accuracy", "training_loss", *call.functions)
         self._trainer, self._call = trainer, call
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
@@ -52,10 +52,12 @@ class TrainingEvaluator(Evaluator):
         return {name: fmean(checked(name, result[name]) for result in results) for name in self.metrics}
 
     def _train_once(self, candidate: Candidate, seed: int) -> dict[str, float]:
-        module = seeded(seed, lambda: self._trainer.fit(candidate.architecture, seed=seed))
+        losses: list[float] = []
+        module = seeded(seed, lambda: self._trainer.fit(candidate.architecture, seed=seed, losses=losses))
         accuracy = self._trainer.accuracy(module)  # before functions that may prune or quantise the module
+        measured = {"accuracy": accuracy, "training_loss": fmean(losses)}
         if not self._call.functions:
-            return {"accuracy": accuracy}
+            return measured
         images, labels = self._trainer.validation
         copies = images.clone(), labels.clone()
-        return {"accuracy": accuracy, **seeded(seed, lambda: self._call(module, replace(candidate, seed=seed), copies))}
+        return {**measured, **seeded(seed, lambda: self._call(module, replace(candidate, seed=seed), copies))}

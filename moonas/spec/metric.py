@@ -33,6 +33,7 @@ METRICS = {
     metric.name: metric
     for metric in (
         Metric("accuracy", "maximize", "training", 1.0, "share of validation images classified right, 0 to 1"),
+        Metric("training_loss", "minimize", "training", 0.0, "mean loss of all training steps, steadier than accuracy"),
         Metric("params", "minimize", "static", 0.0, "number of parameters"),
         Metric("flops", "minimize", "static", 0.0, "multiply-adds for one input, as fvcore counts them"),
         Metric("size_mb", "minimize", "static", 0.0, "weights and buffers as stored, in 10^6 bytes"),

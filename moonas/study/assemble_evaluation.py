@@ -68,7 +68,7 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Eva
     if any(name in LATENCY_COLUMNS for name in columns):
         evaluators += _latency(spec, task)
     dear = _functions(spec, trainer.task if trainer else task, "dear")
-    if trainer and ("accuracy" in columns or dear.functions):
+    if trainer and (dear.functions or {"accuracy", "training_loss"} & set(columns)):
         evaluators.append(TrainingEvaluator(trainer, dear))
     elif dear.functions:
         evaluators.append(FunctionEvaluator(dear, gated=True))

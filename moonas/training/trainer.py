@@ -54,10 +54,15 @@ class Trainer:
         prepared = {name: tuple(_as_tensor(each) for each in state[name]) for name in _PREPARED}
         vars(self).update({**state, **prepared})
 
-    def fit(self, architecture: Architecture, *, seed: int) -> nn.Module:
-        """Build a network for the trainer's task and train it; all randomness comes from `seed`.
+    def fit(self, architecture: Architecture, *, seed: int, losses: list[float] | None = None) -> nn.Module:
+        """Build a network for the trainer's task and train it.
 
         What only its training needs, auxiliary heads, is gone from the network that is returned.
+
+        Args:
+            architecture: the network.
+            seed: of all that is random.
+            losses: gets the loss of each step, without those of auxiliary heads.
 
         Raises:
             CandidateError: if the loss stops being a number.
@@ -66,7 +71,7 @@ class Trainer:
             torch.manual_seed(seed)  # modules draw their weights, and dropout its masks, from the global generator
             module = architecture.build(self.task)
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self._train(module, torch.Generator().manual_seed(seed))
+            self._train(module, torch.Generator().manual_seed(seed), [] if losses is None else losses)
         return without_auxiliary_heads(module)
 
     def accuracy(self, module: nn.Module) -> float:
@@ -95,7 +100,7 @@ class Trainer:
         """So many training images, all classes in their shares, as the network sees them without augmentation."""
         return self._prepare(subset(self._data.train, count, seed=self._seed))
 
-    def _train(self, module: nn.Module, generator: torch.Generator) -> None:
+    def _train(self, module: nn.Module, generator: torch.Generator, losses: list[float]) -> None:
         images, labels = self._training
         steps_per_epoch = max(1, len(labels) // self.recipe.batch)
         optimizer, schedule = self._optimizer(module, self.fidelity.epochs * steps_per_epoch)
@@ -104,7 +109,9 @@ class Trainer:
             order = torch.randperm(len(labels), generator=generator)
             for indices in torch.split(order, self.recipe.batch)[:steps_per_epoch]:  # an incomplete batch is left out
                 batch = self._augmented(images[indices], generator)
-                loss = self._loss(module, batch, labels[indices])
+                loss, *of_heads = self._losses(module, batch, labels[indices])
+                losses.append(loss.item())
+                loss = sum(of_heads, loss)
                 if not torch.isfinite(loss):
                     raise CandidateError(f"training diverged: the loss is {loss.item()} in epoch {epoch + 1}")
                 optimizer.zero_grad()
@@ -118,14 +125,13 @@ class Trainer:
             return shift_in_time(batch, self.recipe.shift, generator)
         return augment(batch, self.recipe.shift, self.recipe.flip, generator)
 
-    def _loss(self, module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy, of auxiliary heads too, each by its weight."""
+    def _losses(self, module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
+        """Cross-entropy, and that of auxiliary heads, each by its weight."""
         smoothing = self.recipe.label_smoothing
-        losses = [
+        return [
             weight * functional.cross_entropy(logits, labels, label_smoothing=smoothing)
             for weight, logits in weighted_logits(module, images)
         ]
-        return sum(losses[1:], losses[0])
 
     def _optimizer(self, module: nn.Module, steps: int) -> tuple[torch.optim.Optimizer, Any]:
         parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]

@@ -70,7 +70,8 @@ class FakeTrainer:
     task = TASK
     validation = (torch.zeros(3, 1, 8, 8), torch.zeros(3, dtype=torch.long))
 
-    def fit(self, architecture: Any, *, seed: int) -> nn.Module:
+    def fit(self, architecture: Any, *, seed: int, losses: list[float]) -> nn.Module:
+        losses += [float(seed), 1.0]
         module: nn.Module = architecture.build(self.task)
         module.seed = seed  # type: ignore[assignment]
         return module
@@ -86,7 +87,7 @@ def test_accuracy_and_dear_functions_are_means_over_the_seeds() -> None:
         return float(module.seed)
 
     (outcome,) = TrainingEvaluator(FakeTrainer(), caller(shown=shown)).evaluate([CANDIDATE])
-    assert outcome == {"accuracy": pytest.approx(0.6), "shown": 11.5}
+    assert outcome == {"accuracy": pytest.approx(0.6), "training_loss": 6.25, "shown": 11.5}
 
 
 def test_of_a_timed_batch_only_the_broken_network_fails_and_the_order_stays() -> None:

@@ -45,7 +45,7 @@ def test_it_is_gated_and_names_its_metrics(digits: SearchData) -> None:
     made = evaluator(digits, robustness=lambda module, context: 1.0)
     assert made.gated
     assert not made.together
-    assert made.metrics == ("accuracy", "robustness")
+    assert made.metrics == ("accuracy", "training_loss", "robustness")
 
 
 def test_accuracy_depends_on_the_seed_alone(digits: SearchData) -> None:

@@ -176,6 +176,15 @@ def test_a_small_network_learns_digits(digits: SearchData) -> None:
     assert trainer.accuracy(trainer.fit(NET, seed=0)) > 0.9
 
 
+def test_the_loss_of_every_step_is_told_and_falls(digits: SearchData) -> None:
+    losses: list[float] = []
+    trainer = Trainer(digits, FidelitySpec(epochs=4), TrainingSpec(batch=64))
+    trainer.fit(NET, seed=0, losses=losses)
+    assert len(losses) == 4 * (len(digits.train) // 64)
+    assert losses[0] == pytest.approx(math.log(10), abs=0.3)
+    assert sum(losses[-8:]) / 8 < sum(losses[:8]) / 8 - 0.5
+
+
 def test_an_auxiliary_head_takes_part_in_training_and_is_gone_after_it(digits: SearchData) -> None:
     cell = (((0, "skip_connect"), (1, "sep_conv_3x3")),)
     plain, auxiliary = (DARTS(cell, cell, channels=4, cells=3, auxiliary=weight) for weight in (0, 0.4))
