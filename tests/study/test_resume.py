@@ -183,9 +183,9 @@ def test_training_happens_once_for_each_architecture(
     trained: list[str] = []
     fit = Trainer.fit
 
-    def counting(self: Trainer, architecture: Any, *, seed: int) -> nn.Module:
+    def counting(self: Trainer, architecture: Any, **keywords: Any) -> nn.Module:
         trained.append(architecture.key)
-        return fit(self, architecture, seed=seed)
+        return fit(self, architecture, **keywords)
 
     monkeypatch.setattr(Trainer, "fit", counting)
     study = tiny(
