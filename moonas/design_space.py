@@ -154,13 +154,23 @@ def shrink(study: Study, path: str | Path, *, by: str | None = None, level: floa
     comment = f"# {spec.name}, narrowed to what good networks choose: {encoding_of(smaller).extent}.\n# By {origin}.\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(comment + smaller.to_yaml())
+        _write_new(path, comment + smaller.to_yaml())
     except FileExistsError as error:
         raise MoonasError(f"{path} is there already, and stays as it is; give another file") from error
     except OSError as error:
         raise MoonasError(f"{path} cannot be written: {one_line(error)}") from error
     return narrowed
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet, whole or not at all."""
+    file = path.open("x", encoding="utf-8")
+    try:
+        with file:
+            file.write(text)
+    except OSError:  # as on a full disk
+        path.unlink()
+        raise
 
 
 def _named(objectives: Sequence[Objective]) -> str:

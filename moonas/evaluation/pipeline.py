@@ -33,7 +33,7 @@ class _Pending:
         if isinstance(outcome, Failure):
             self.failure = outcome.reason
         else:
-            self.metrics |= outcome
+            self.metrics = {**outcome, **self.metrics}  # what a table says stays, whatever comes with other metrics
 
     def trial(self, constraints: Sequence[Constraint]) -> Trial:
         """The trial as it stands."""

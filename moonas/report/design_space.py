@@ -97,8 +97,8 @@ def _beats(lost: Vector, others: Vector) -> tuple[float, float]:
     """The chance that a network loses less than another one, and how likely that is by accident."""
     if not len(lost) or not len(others):
         return np.nan, np.nan
-    ranks = stats.rankdata(np.concatenate([lost, others]))  # infinite losses are equal, and last
-    test = stats.mannwhitneyu(ranks[: len(lost)], ranks[len(lost) :], alternative="two-sided")
+    ranked = stats.rankdata(np.concatenate([lost, others]))  # infinite losses are equal, and last
+    test = stats.mannwhitneyu(ranked[: len(lost)], ranked[len(lost) :], alternative="two-sided")
     return 1 - float(test.statistic) / (len(lost) * len(others)), float(test.pvalue)
 
 
@@ -154,11 +154,9 @@ def _effect(chosen: np.ndarray[Any, Any], lost: Vector, *, ordered: bool) -> tup
     if not ordered or len(groups) == 2:
         return max(0.0, share), float(any_effect.pvalue)
     trend = stats.spearmanr(chosen, ranked)
-    along = 1 - (1 - float(trend.statistic) ** 2) * (len(ranked) - 1) / max(
-        1, len(ranked) - 2
-    )  # adjusted, as the other
+    unexplained = (1 - float(trend.statistic) ** 2) * (len(ranked) - 1) / max(1, len(ranked) - 2)  # adjusted, as above
     p_value = 2 * min(float(any_effect.pvalue), float(trend.pvalue))  # the better of two tests, hence twice its chance
-    return max(0.0, share, along), min(1.0, p_value)
+    return max(0.0, share, 1 - unexplained), min(1.0, p_value)
 
 
 def kept_choices(

@@ -122,6 +122,17 @@ def test_counted_metrics_go_beside_those_of_a_table(by_key: Path, tmp_path: Path
     assert study.trials["params"][0] == sum(parameter.numel() for parameter in network.parameters())
 
 
+def test_what_comes_with_other_metrics_does_not_replace_what_the_table_says(by_key: Path, tmp_path: Path) -> None:
+    """Training, for its loss, measures an accuracy, too."""
+    small = {"fidelity": {"epochs": 1, "samples": 100}, "budget": {"trials": 4}, "search": {"population": 4}}
+    trained = problem(by_key, task=None, data="digits", record=["training_loss"], **small)
+    study = moonas.load({key: value for key, value in trained.items() if value is not None}, out=tmp_path / "run")
+    study.run()
+    trials = study.trials
+    assert (trials["training_loss"] > 0).all()
+    assert trials["accuracy"].tolist() == [pytest.approx(int(key[-1], 16) / 20) for key in trials["key"]]
+
+
 def test_another_table_in_the_same_folder_is_refused(by_key: Path, tmp_path: Path) -> None:
     moonas.load(problem(by_key), out=tmp_path / "run").run()
     moved = tmp_path / "moved.csv"
