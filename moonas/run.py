@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from moonas.errors import SpecError
+from moonas.spec.training import Phase
 from moonas.terminal import EXIT_INTERRUPTED, exit_codes, say, stop_cleanly, while_read
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ def run(
         Path | None,
         typer.Option(help="The run folder. Running again in it resumes.", show_default="runs/NAME"),
     ] = None,
+    phase: Annotated[
+        Phase,
+        typer.Option(
+            help="proxy: the search. validate: one generation, hardly trained, to see in a minute that all works. "
+            "full: a search with full training."
+        ),
+    ] = "proxy",
     trials: Annotated[int | None, typer.Option(help="Architectures to evaluate in all (budget.trials).")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the search and of the trainings.")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes; 0 evaluates in this one.")] = None,
@@ -52,7 +60,7 @@ def run(
 
         from moonas.study.start import study_of  # late: `--help` needs none of it
 
-        study = study_of(problem, out, overrides, labels=_FLAGS)
+        study = study_of(problem, out, overrides, phase, labels=_FLAGS)
         raise typer.Exit(_search(study, retry_failed=retry_failed, quiet=quiet))
 
 

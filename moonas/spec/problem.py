@@ -17,7 +17,7 @@ from moonas.spec.metric import METRICS
 from moonas.spec.objective import ConstraintSpec, MetricUse, ObjectiveSpec
 from moonas.spec.search import BudgetSpec, SearchSpec
 from moonas.spec.table import TableSpec
-from moonas.spec.training import FidelitySpec, TrainingSpec
+from moonas.spec.training import PHASES, FidelitySpec, Phase, Phases, TrainingSpec
 from moonas.spec.validation import LISTED, SOME, Mistake, SpecModel, named
 from moonas.spec.wording import shown
 
@@ -43,6 +43,8 @@ class ProblemSpec(SpecModel):
     """The whole of a problem file, names of other files resolved.
 
     Attributes:
+        fidelity: how much training a candidate of the search gets.
+        phases: the fidelities of the other phases; see `in_phase`.
         record: further metrics to be measured and written, not optimised.
         workers: worker processes; `auto` is one for each core, 0 evaluates in this process, without time limits.
     """
@@ -57,6 +59,7 @@ class ProblemSpec(SpecModel):
     constraints: Annotated[tuple[ConstraintSpec, ...], LISTED] = ()
     record: Annotated[tuple[str, ...], LISTED] = ("params", "flops", "size_mb")
     fidelity: FidelitySpec = FidelitySpec()
+    phases: Phases = Field(default_factory=lambda: {**PHASES})
     training: TrainingSpec = TrainingSpec()
     search: SearchSpec = SearchSpec()
     budget: BudgetSpec = BudgetSpec()
@@ -75,6 +78,16 @@ class ProblemSpec(SpecModel):
             *((("objectives", i), use) for i, use in enumerate(self.objectives)),
             *((("constraints", i), use) for i, use in enumerate(self.constraints)),
         ]
+
+    def in_phase(self, phase: Phase) -> ProblemSpec:
+        """This problem at the fidelity of a phase, under a name of its own; `validate` is one generation."""
+        if phase == "proxy":
+            return self
+        changes: dict[str, Any] = {"name": f"{self.name[:91]}-{phase}", "fidelity": self.phases[phase]}
+        if phase == "validate":
+            trials = min(self.budget.trials, self.search.population)
+            changes["budget"] = self.budget.model_copy(update={"trials": trials})
+        return self.model_copy(update=changes)
 
     def mistakes(self) -> Iterator[Mistake]:
         """Refuse metrics that nothing measures, uses of one metric that clash, and training without data."""
@@ -135,8 +148,10 @@ class ProblemSpec(SpecModel):
                 yield ("objectives", i, "metric"), f"a function cannot be called {objective.column}: the table has that"
 
     def _only_for_images(self) -> Iterator[Mistake]:
-        if self.fidelity.resolution is not None:
-            yield ("fidelity", "resolution"), "is for images; these are sequences"
+        places: dict[Location, FidelitySpec] = {("phases", name): each for name, each in self.phases.items()}
+        for location, fidelity in ({("fidelity",): self.fidelity} | places).items():
+            if fidelity.resolution is not None:
+                yield (*location, "resolution"), "is for images; these are sequences"
         if self.training.flip:
             yield ("training", "flip"), "is for images; these are sequences"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from moonas.spec.validation import SpecModel
 
@@ -35,6 +35,22 @@ class FidelitySpec(SpecModel):
         if self.seeds > 1:
             parts.append(f"mean of {self.seeds} seeds")
         return ", ".join(parts)
+
+
+Phase = Literal["validate", "proxy", "full"]
+"""`validate` sees in a minute whether space and data work, `proxy` is the search, `full` what final networks get."""
+PHASES: dict[Literal["validate", "full"], FidelitySpec] = {
+    "validate": FidelitySpec(epochs=1, samples=256),
+    "full": FidelitySpec(epochs=30),
+}
+"""The fidelities of the phases besides the search itself, which has `fidelity`, if a file does not give them."""
+
+
+def _with_defaults(phases: Any) -> Any:
+    return {**PHASES, **phases} if isinstance(phases, dict) else phases
+
+
+Phases = Annotated[dict[Literal["validate", "full"], FidelitySpec], BeforeValidator(_with_defaults)]
 
 
 class TrainingSpec(SpecModel):

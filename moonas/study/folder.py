@@ -26,7 +26,7 @@ from moonas.study.handover import HANDED_OVER
 
 _LOCK, _HOLDER, _SCRATCH = ".lock", ".holder.json", ".moonas-scratch-"
 _PLACES: dict[str, bool | set[str]] = {"data": {"path"}, "table": {"path"}}
-_EXTENSIBLE: dict[str, bool | set[str]] = {"budget": True, "workers": True, "name": True, **_PLACES}
+_EXTENSIBLE: dict[str, bool | set[str]] = {"budget": True, "workers": True, "name": True, "phases": True, **_PLACES}
 """What may differ from run to run in one folder: it changes how far a search goes, not where. Data and tables are known
 by their fingerprints."""
 

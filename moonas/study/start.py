@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from moonas.spec.load import load_problem
+from moonas.spec.training import Phase
 from moonas.study.folder import problem_of_run
 from moonas.study.study import Study
 
@@ -18,6 +19,7 @@ def load(
     *,
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    phase: Phase = "proxy",
 ) -> Study:
     """Make a study of a problem.
 
@@ -26,24 +28,27 @@ def load(
             dict, in which functions and classes may stand where a file has dotted paths.
         out: the run folder; `runs/NAME`, or the one to go on with, if not given.
         overrides: dotted path -> value, as `{"search.population": 16}`.
+        phase: "validate" is one generation after the training of `phases.validate`, to see that all works; "full" a
+            search that trains every candidate as `phases.full` says. Each has a run folder of its own.
 
     Raises:
         SpecError: if the problem is wrong, with a line for each mistake.
         UnknownNameError: if there is no such problem.
     """
-    return study_of(problem, out, overrides, label="overrides")
+    return study_of(problem, out, overrides, phase, label="overrides")
 
 
 def study_of(
     problem: str | Path | Mapping[str, Any],
     out: str | Path | None,
     overrides: Mapping[str, Any] | None,
+    phase: Phase = "proxy",
     **labels: Any,
 ) -> Study:
     """Make a study; `labels` say what messages call the overrides, as for `moonas.spec.load.load_problem`."""
     if not isinstance(problem, Mapping):
         problem, out = problem_of_run(problem, out)
-    return Study(load_problem(problem, overrides=overrides, **labels), out)
+    return Study(load_problem(problem, overrides=overrides, **labels).in_phase(phase), out)
 
 
 def search(

@@ -357,3 +357,22 @@ def test_reading_a_problem_loads_neither_torch_nor_pymoo() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# --- phases
+
+
+def test_each_phase_is_the_same_problem_at_another_fidelity() -> None:
+    spec = load_problem("digits", overrides={"phases.full.epochs": 50})
+    assert spec.in_phase("proxy") is spec
+    full = spec.in_phase("full")
+    assert (full.name, full.fidelity.epochs, full.budget) == ("digits-full", 50, spec.budget)
+    validate = spec.in_phase("validate")
+    assert (validate.name, validate.fidelity.samples) == ("digits-validate", 256)
+    assert validate.budget.trials == spec.search.population < spec.budget.trials
+    assert full.encoding == validate.encoding == spec.encoding
+
+
+def test_a_phase_that_is_not_there_is_a_mistake() -> None:
+    with pytest.raises(SpecError, match=r"phases\.ful: must be one of validate, full, is the text 'ful'"):
+        load_problem("digits", overrides={"phases.ful.epochs": 2})

@@ -1,0 +1,63 @@
+"""Rank agreement, held against worked examples and simulations whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from moonas.report.agreement import at_equal_size, estimate, kendall, spearman, top_third
+
+RANDOM = np.random.default_rng(0)
+
+
+def test_kendall_counts_pairs() -> None:
+    first, second = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0])  # one of six pairs is turned round
+    assert kendall(first, second) == pytest.approx((5 - 1) / 6)
+    assert spearman(first, second) == pytest.approx(1 - 6 * 2 / (4 * 15))
+
+
+def test_a_signal_that_never_changes_agrees_with_nothing() -> None:
+    assert np.isnan(kendall(np.ones(4), np.arange(4.0)))
+    assert np.isnan(spearman(np.arange(4.0), np.ones(4)))
+
+
+def test_the_top_third_is_counted_by_network() -> None:
+    truth = np.arange(9.0)  # the best are 6, 7, 8
+    assert top_third(truth, truth) == 1
+    assert top_third(truth, -truth) == 0
+    assert top_third(truth, np.array([0, 1, 2, 3, 9, 5, 6, 7, 8.0])) == pytest.approx(2 / 3)
+
+
+def test_a_signal_that_is_size_alone_tells_nothing_at_equal_size() -> None:
+    size = RANDOM.uniform(1, 100, size=400)
+    truth = 2 * np.log(size) + RANDOM.normal(size=400)
+    sizes = np.column_stack([size, size**2])
+    assert kendall(truth, size) > 0.5
+    assert abs(kendall(at_equal_size(truth, sizes), at_equal_size(size + RANDOM.normal(size=400), sizes))) < 0.1
+
+
+def test_what_a_signal_knows_beside_size_stays() -> None:
+    size, quality = RANDOM.uniform(1, 100, size=400), RANDOM.normal(size=400)
+    sizes = size[:, None]
+    truth, signal = size / 20 + quality, quality - size
+    assert spearman(truth, signal) < 0  # larger ones score lower
+    assert spearman(at_equal_size(truth, sizes), at_equal_size(signal, sizes)) > 0.8
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+    """Of a correlation of 0.6 between normal variables Kendall's tau is 2 / pi * arcsin(0.6)."""
+    tau, hits = 2 / np.pi * np.arcsin(0.6), 0
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        pairs = random.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], size=40)
+        found = estimate(kendall, pairs[:, 0], pairs[:, 1], seed=seed, resamples=200)
+        hits += found.low <= tau <= found.high
+    assert 46 <= hits <= 60
+
+
+def test_a_paired_difference_is_a_statistic_of_three_columns() -> None:
+    truth = RANDOM.normal(size=60)
+    good, bad = truth + 0.1 * RANDOM.normal(size=60), RANDOM.normal(size=60)
+    gain = estimate(lambda t, a, b: kendall(t, a) - kendall(t, b), truth, good, bad)
+    assert 0.3 < gain.low < gain.value < gain.high
+    assert str(gain) == f"{gain.value:.2f} ({gain.low:.2f} to {gain.high:.2f})"
