@@ -59,5 +59,5 @@ class TrainingEvaluator(Evaluator):
         if not self._call.functions:
             return measured
         images, labels = self._trainer.validation
-        copies = images.clone(), labels.clone()
+        copies, module = (images.clone(), labels.clone()), module.cpu()
         return {**measured, **seeded(seed, lambda: self._call(module, replace(candidate, seed=seed), copies))}

@@ -60,6 +60,8 @@ class TrainingSpec(SpecModel):
         learning_rate: the peak of the cycle.
         shift: random shift of each image, in pixels to each side.
         flip: whether images are mirrored at random; wrong for digits and letters.
+        processor: where candidates are trained; `auto` is the GPU if there is one.
+        precision: of most of the arithmetic; `auto` is what is faster where the search begins, by trying.
     """
 
     batch: Annotated[int, Field(ge=2)] = 64
@@ -69,3 +71,5 @@ class TrainingSpec(SpecModel):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     shift: Annotated[int, Field(ge=0, le=64)] = 1
     flip: bool = False
+    processor: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -28,6 +28,7 @@ from moonas.study.assemble import assemble_device, metric_columns
 from moonas.study.executor import InProcessExecutor, ProcessExecutor
 
 if TYPE_CHECKING:
+    from moonas.training.precision import Precision
     from moonas.training.split import SearchData
     from moonas.training.trainer import Trainer
 
@@ -46,14 +47,41 @@ def load_data(spec: ProblemSpec) -> SearchData | None:
     return None if spec.data is None else load_search_data(spec.data)
 
 
-def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Evaluator, ...]:
+def choose_precision(spec: ProblemSpec) -> Precision:
+    """The precision of trainings: as the problem has it, or what is faster on this machine."""
+    from moonas.training.precision import fastest_precision  # torch
+
+    chosen = spec.training.precision
+    return fastest_precision(_processor(spec)) if chosen == "auto" else chosen
+
+
+def _processor(spec: ProblemSpec) -> str:
+    """Where candidates are trained.
+
+    Raises:
+        SpecError: if the problem wants a GPU and there is none.
+    """
+    import torch
+
+    there = torch.cuda.is_available()
+    if spec.training.processor == "cuda" and not there:
+        raise SpecError("training.processor is cuda, and PyTorch finds no GPU here; set it to auto or cpu")
+    return "cuda" if there and spec.training.processor != "cpu" else "cpu"
+
+
+def assemble_evaluators(spec: ProblemSpec, data: SearchData | None, precision: Precision) -> tuple[Evaluator, ...]:
     """Make the evaluators for what is to be measured.
+
+    Args:
+        spec: says what.
+        data: what the search may see of them.
+        precision: of trainings.
 
     Raises:
         MoonasError: if a function of the user's own cannot be imported.
     """
     columns = [column for column in metric_columns(spec) if column not in spec.tabled]
-    trainer = None if data is None else _trainer(spec, data)
+    trainer = None if data is None else _trainer(spec, data, precision)
     task = _task(spec, data)
     evaluators: list[Evaluator] = _tabled(spec)
     static = [name for name in columns if name in METRICS and METRICS[name].source == "static"]
@@ -61,7 +89,7 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Eva
         evaluators.append(StaticEvaluator(static, task))
     scores = [name for name in columns if name in METRICS and METRICS[name].source == "zero_cost"]
     if scores and trainer:
-        evaluators.append(ZeroCostEvaluator(scores, trainer.task, *trainer.first(_SCORED_IMAGES)))
+        evaluators.append(ZeroCostEvaluator(scores, trainer.task, *trainer.data.first(_SCORED_IMAGES)))
     cheap = _functions(spec, task, "cheap")
     if cheap.functions:
         evaluators.append(FunctionEvaluator(cheap, gated=False))
@@ -84,10 +112,12 @@ def _tabled(spec: ProblemSpec) -> list[Evaluator]:
     return [TableEvaluator(read_table(path, table.match, columns), wanted, table.by, f"table {path.name}")]
 
 
-def _trainer(spec: ProblemSpec, data: SearchData) -> Trainer:
+def _trainer(spec: ProblemSpec, data: SearchData, precision: Precision) -> Trainer:
     from moonas.training.trainer import Trainer  # torch
 
-    return Trainer(data, spec.fidelity, spec.training, seed=spec.data.seed if spec.data else 0)
+    seed = spec.data.seed if spec.data else 0
+    device = _processor(spec)
+    return Trainer(data, spec.fidelity, spec.training, seed=seed, device=device, precision=precision)
 
 
 def load_task(spec: ProblemSpec) -> Task:

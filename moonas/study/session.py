@@ -22,14 +22,23 @@ from moonas.problem.trial import Trial
 from moonas.registry import as_given
 from moonas.spec.problem import ProblemSpec
 from moonas.study.archive import Archive
-from moonas.study.assemble_evaluation import assemble_evaluators, assemble_executor, load_data, trial_seed
+from moonas.study.assemble_evaluation import (
+    assemble_evaluators,
+    assemble_executor,
+    choose_precision,
+    load_data,
+    trial_seed,
+)
 from moonas.study.folder import RunFolder
 
 if TYPE_CHECKING:
+    from moonas.training.precision import Precision
     from moonas.training.split import SearchData
 
 FAILED_START = "failed_start"
 """The fact that a search ended because its whole first generation failed."""
+PRECISION = "precision"
+"""The fact in which precision trainings of a run are computed."""
 
 
 class Session:
@@ -172,8 +181,14 @@ class Session:
     @cached_property
     def _pipeline(self) -> Pipeline:
         with as_given(self._given):
-            evaluators = assemble_evaluators(self._spec, self._data)
+            evaluators = assemble_evaluators(self._spec, self._data, self._precision if self._data else "float32")
         return Pipeline(self._name, evaluators, self._constraints)
+
+    @cached_property
+    def _precision(self) -> Precision:
+        """The precision in which this run began, wherever it goes on: else trials would not compare."""
+        known: Precision | None = self.archive.fact(PRECISION) if "archive" in vars(self) else None
+        return known or choose_precision(self._spec)
 
     @cached_property
     def _data(self) -> SearchData | None:
@@ -183,6 +198,7 @@ class Session:
     @cached_property
     def _executor(self) -> Executor:
         if self._data is not None:  # before the first evaluation, that is
+            self.archive.note(PRECISION, self._precision)
             self.archive.agree("data", self._data.fingerprint, "holds trials on other data; give another folder")
         for evaluator in self._pipeline.evaluators:
             if isinstance(evaluator, TableEvaluator):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from functools import cached_property, partial
+from statistics import fmean
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -17,42 +17,58 @@ from moonas.network.architecture import Architecture, Task
 from moonas.network.auxiliary import weighted_logits, without_auxiliary_heads
 from moonas.spec.training import FidelitySpec, TrainingSpec
 from moonas.training.augment import augment, shift_in_time
-from moonas.training.data_sets import Part
+from moonas.training.optimisation import Step, graphed_step, one_cycle, plain_step, set_learning_rate, sgd
+from moonas.training.precision import Precision, autocast, computing_fast
+from moonas.training.prepared import Batch, PreparedData
 from moonas.training.recalibration import EVALUATION_BATCH, recalibrate
 from moonas.training.split import SearchData
 
 _CALIBRATION_IMAGES = 1024
-_STATISTICS_INPUTS = 1024
-_PREPARED = ("_training", "validation")
-_START = 1 / 25
-"""The first learning rate as a share of the peak."""
+_READ_EVERY = 50
+"""Steps after which losses are read: on a GPU that waits for all that is under way."""
+_HOPE = 0.01
+"""How much better than guessing the loss must be after half of the steps, in nats."""
 
 
 class Trainer:
     """Trains networks on the training part of a data set and judges them on its validation part.
 
     Nesterov SGD under a one-cycle schedule (Smith & Topin, 2018, arXiv:1708.07120), label smoothing, weight decay on
-    matrices and kernels (not on norms, biases, tokens and positions), 32-bit floats. Deterministic for a seed on a CPU
-    with one thread.
+    matrices and kernels (not on norms, biases, tokens and positions). Deterministic for a seed on a CPU with one
+    thread. On a GPU data and augmentation are there, too, and a step is one launch.
     """
 
-    def __init__(self, data: SearchData, fidelity: FidelitySpec, recipe: TrainingSpec, *, seed: int = 0):
-        """Take the data and how much of them (`seed` draws which), and the recipe."""
+    def __init__(
+        self,
+        data: SearchData,
+        fidelity: FidelitySpec,
+        recipe: TrainingSpec,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        precision: Precision = "float32",
+    ):
+        """Take the data and how much of them (`seed` draws which), the recipe, and how it is computed."""
         self.fidelity = fidelity
         self.recipe = recipe
         self.seeds = fidelity.seeds
-        self.task = _task(data.task, fidelity)
-        self._data = data
-        self._seed = seed
+        self.data = PreparedData(data, fidelity, seed=seed)
+        self.device = torch.device(device)
+        self.precision = precision
+        self._there: dict[str, Batch] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """What worker processes get: the images prepared, as arrays that processes can share."""
-        prepared = {name: [_as_array(each) for each in getattr(self, name)] for name in _PREPARED}
-        return {**vars(self), "_data": None, **prepared}
+        return {**vars(self), "_there": {}}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        prepared = {name: tuple(_as_tensor(each) for each in state[name]) for name in _PREPARED}
-        vars(self).update({**state, **prepared})
+    @property
+    def task(self) -> Task:
+        """What trained networks take and give."""
+        return self.data.task
+
+    @property
+    def validation(self) -> Batch:
+        """Validation inputs (n, *task.input_shape), normalised, and labels (n,)."""
+        return self.data.validation
 
     def fit(self, architecture: Architecture, *, seed: int, losses: list[float] | None = None) -> nn.Module:
         """Build a network for the trainer's task and train it.
@@ -65,13 +81,14 @@ class Trainer:
             losses: gets the loss of each step, without those of auxiliary heads.
 
         Raises:
-            CandidateError: if the loss stops being a number.
+            CandidateError: if the loss stops being a number, or is that of guessing after half of a long training.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # modules draw their weights, and dropout its masks, from the global generator
             module = architecture.build(self.task)
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self._train(module, torch.Generator().manual_seed(seed), [] if losses is None else losses)
+            module.to(self.device, memory_format=self._layout)  # type: ignore[call-overload]
+            with computing_fast(module, self.device, self.precision):
+                self._train(module, torch.Generator().manual_seed(seed), [] if losses is None else losses)
         return without_auxiliary_heads(module)
 
     def accuracy(self, module: nn.Module) -> float:
@@ -81,150 +98,94 @@ class Trainer:
             CandidateError: if the module gives logits that are not finite.
         """
         module.eval()
-        images, labels = self.validation
-        right = 0
-        with torch.inference_mode():
+        images, labels = self._on_device("validation")
+        right = torch.zeros((), dtype=torch.int64, device=self.device)
+        with torch.inference_mode(), autocast(self.device, self.precision):
             for batch, truth in zip(*(torch.split(part, EVALUATION_BATCH) for part in (images, labels)), strict=True):
                 logits = module(batch)
                 if not torch.isfinite(logits).all():
                     raise CandidateError("training diverged: the logits of validation images are not finite")
-                right += int((logits.argmax(dim=1) == truth).sum())
-        return right / len(labels)
-
-    @cached_property
-    def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Validation images (n, channels, height, width), normalised, and labels (n,)."""
-        return self._prepare(self._data.val)
-
-    def first(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """So many training images, all classes in their shares, as the network sees them without augmentation."""
-        return self._prepare(subset(self._data.train, count, seed=self._seed))
+                right += (logits.argmax(dim=1) == truth).sum()
+        return int(right) / len(labels)
 
     def _train(self, module: nn.Module, generator: torch.Generator, losses: list[float]) -> None:
-        images, labels = self._training
-        steps_per_epoch = max(1, len(labels) // self.recipe.batch)
-        optimizer, schedule = self._optimizer(module, self.fidelity.epochs * steps_per_epoch)
-        module.train()
-        for epoch in range(self.fidelity.epochs):
-            order = torch.randperm(len(labels), generator=generator)
-            for indices in torch.split(order, self.recipe.batch)[:steps_per_epoch]:  # an incomplete batch is left out
-                batch = self._augmented(images[indices], generator)
-                loss, *of_heads = self._losses(module, batch, labels[indices])
-                losses.append(loss.item())
-                loss = sum(of_heads, loss)
-                if not torch.isfinite(loss):
-                    raise CandidateError(f"training diverged: the loss is {loss.item()} in epoch {epoch + 1}")
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
-        recalibrate(module, images[torch.randperm(len(labels), generator=generator)[:_CALIBRATION_IMAGES]])
+        inputs, labels = self._on_device("training")
+        steps = self.fidelity.epochs * max(1, len(labels) // self.recipe.batch)
+        optimizer = sgd(module.train(), self.recipe)
+        step = self._step(module, optimizer, inputs[: self.recipe.batch], labels[: self.recipe.batch])
+        unread: list[torch.Tensor] = []
+        for number, batch in enumerate(self._batches(inputs, labels, generator)):
+            set_learning_rate(optimizer, self.recipe.learning_rate * one_cycle(number, steps=steps))
+            unread.append(step(*batch))
+            if len(unread) == _READ_EVERY or number == steps - 1:
+                losses += torch.stack(unread).tolist()
+                unread.clear()
+                self._refuse_hopeless(losses, steps)
+        some = torch.randperm(len(labels), generator=generator)[:_CALIBRATION_IMAGES]
+        with autocast(self.device, self.precision):
+            recalibrate(module, inputs[some.to(self.device)])
+
+    def _step(self, module: nn.Module, optimizer: torch.optim.SGD, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
+        """What takes one step of the optimizer on batches as `inputs` and `labels`."""
+        loss = partial(self._losses, module)
+        if self.device.type == "cuda":
+            try:
+                return graphed_step(module, loss, optimizer, inputs, labels)
+            except RuntimeError:  # the network asks the CPU for something midway
+                torch.cuda.synchronize()
+        return plain_step(loss, optimizer)
+
+    def _batches(self, inputs: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> Iterator[Batch]:
+        """The augmented batches of all epochs; an incomplete one at the end of an epoch is left out."""
+        size = self.recipe.batch
+        for _ in range(self.fidelity.epochs):
+            order = torch.randperm(len(labels), generator=generator).to(self.device)
+            for indices in torch.split(order, size)[: max(1, len(order) // size)]:
+                yield self._augmented(inputs[indices], generator), labels[indices]
 
     def _augmented(self, batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         if batch.ndim == 3:
             return shift_in_time(batch, self.recipe.shift, generator)
         return augment(batch, self.recipe.shift, self.recipe.flip, generator)
 
-    def _losses(self, module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
+    def _losses(self, module: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
         """Cross-entropy, and that of auxiliary heads, each by its weight."""
+        with autocast(self.device, self.precision):
+            outputs = weighted_logits(module, inputs)
         smoothing = self.recipe.label_smoothing
         return [
-            weight * functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-            for weight, logits in weighted_logits(module, images)
+            weight * functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+            for weight, logits in outputs
         ]
 
-    def _optimizer(self, module: nn.Module, steps: int) -> tuple[torch.optim.Optimizer, Any]:
-        parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if _multiplies(p)], "weight_decay": self.recipe.weight_decay},
-            {"params": [p for p in parameters if not _multiplies(p)], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.SGD(
-            [group for group in groups if group["params"]],
-            lr=self.recipe.learning_rate,
-            momentum=self.recipe.momentum,
-            nesterov=self.recipe.momentum > 0,
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(one_cycle, steps=steps))
-        return optimizer, schedule
+    def _refuse_hopeless(self, losses: list[float], steps: int) -> None:
+        """End a training that diverged, or that after half of many steps has learnt nothing."""
+        recent = losses[-_READ_EVERY:]
+        if not all(map(math.isfinite, recent)):
+            epoch = math.ceil(self.fidelity.epochs * len(losses) / steps)
+            raise CandidateError(f"training diverged: the loss is {recent[-1]} in epoch {epoch}")
+        enough = max(steps / 2, 2 * _READ_EVERY)
+        if enough <= len(losses) < steps and fmean(recent) > self._guess - _HOPE:
+            so_far = f"after {len(losses)} of {steps} steps the loss is {fmean(recent):.3f}"
+            raise CandidateError(f"training is hopeless: {so_far}, and guessing gives {self._guess:.3f}")
 
     @cached_property
-    def _training(self) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._prepare(subset(self._data.train, self.fidelity.samples, seed=self._seed))
+    def _guess(self) -> float:
+        """The loss of answering every input with the shares of the classes."""
+        labels = self.data.training[1]
+        shares = torch.bincount(labels, minlength=self.task.classes) / len(labels)
+        smoothed = (1 - self.recipe.label_smoothing) * shares + self.recipe.label_smoothing / self.task.classes
+        return float(torch.special.entr(smoothed).sum())
 
-    def _prepare(self, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normalise by the training inputs' mean and deviation, resize images and lay them out for convolutions."""
-        mean, deviation = self._statistics
-        inputs = (torch.from_numpy(part.inputs).float() - mean) / deviation
-        labels = torch.from_numpy(part.labels)
-        if inputs.ndim == 3:
-            return inputs, labels
-        sides = self.task.input_shape[1:]
-        if inputs.shape[-2:] != sides:
-            inputs = functional.interpolate(inputs, sides, mode="bilinear", antialias=True)
-        return inputs.contiguous(memory_format=torch.channels_last), labels
+    def _on_device(self, part: str) -> Batch:
+        """The training or validation part where it is computed with; moved there once."""
+        if part not in self._there:
+            inputs, labels = getattr(self.data, part)
+            layout = self._layout if inputs.ndim == 4 else torch.contiguous_format
+            self._there[part] = inputs.to(self.device, memory_format=layout), labels.to(self.device)
+        return self._there[part]
 
-    @cached_property
-    def _statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and deviation of each channel, in a shape that fits the inputs; a constant channel's counts as 1."""
-        inputs = self._data.train.inputs
-        over = (0, 2, 3) if inputs.ndim == 4 else (0, 1)
-        chunks = [inputs[start : start + _STATISTICS_INPUTS] for start in range(0, len(inputs), _STATISTICS_INPUTS)]
-        # Chunk by chunk: in 64 bits, all inputs at once would take many times the memory of the data.
-        count = inputs.size // inputs.shape[1 if inputs.ndim == 4 else 2]
-        mean = sum(chunk.sum(over, dtype=np.float64, keepdims=True) for chunk in chunks) / count
-        deviation = np.sqrt(sum(np.square(chunk - mean).sum(over, keepdims=True) for chunk in chunks) / count)
-        largest = np.maximum(np.abs(inputs.max(over, keepdims=True)), np.abs(inputs.min(over, keepdims=True)))
-        # A channel that never changes carries nothing; dividing by its noise would blow up what differs elsewhere.
-        deviation[deviation <= 1e-6 * largest] = 1.0
-        return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
-
-
-def _multiplies(parameter: torch.Tensor) -> bool:
-    """Whether a parameter is a matrix or a kernel: neither a vector nor tokens or positions, (1, tokens, width)."""
-    return parameter.ndim > 1 and not (parameter.ndim == 3 and len(parameter) == 1)
-
-
-def _task(whole: Task, fidelity: FidelitySpec) -> Task:
-    """What trained networks take and give: images of the resolution of the fidelity."""
-    if fidelity.resolution is None:
-        return whole
-    channels, *sides = whole.input_shape
-    return Task((channels, *resized(sides, fidelity.resolution)), whole.classes)
-
-
-def _as_array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
-    """A tensor as an array, images with their channels last, as they lie in memory."""
-    return (tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor).numpy()
-
-
-def _as_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
-    tensor = torch.from_numpy(array)
-    return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
-
-
-def one_cycle(step: int, *, steps: int) -> float:
-    """The learning rate of a step as a share of the peak: up in the first quarter, down to zero, both as cosines."""
-    peak = 0.25 * steps
-    if step < peak:
-        return _START + (1 - _START) * (1 - math.cos(math.pi * step / peak)) / 2
-    return (1 + math.cos(math.pi * min(step - peak, steps - peak) / (steps - peak))) / 2
-
-
-def resized(sides: Sequence[int], resolution: int) -> tuple[int, int]:
-    """Height and width of images whose shorter side becomes `resolution`, their proportions kept."""
-    height, width = (max(1, round(side * resolution / min(sides))) for side in sides)
-    return height, width
-
-
-def subset(part: Part, samples: int | None, *, seed: int = 0) -> Part:
-    """Draw a stratified part of `samples` images: each class has its share, to within one image."""
-    if samples is None or samples >= len(part):
-        return part
-    counts = np.bincount(part.labels)
-    due = counts * samples / len(part)
-    shares = np.floor(due).astype(np.int64)
-    shares[np.argsort(shares - due, kind="stable")[: samples - shares.sum()]] += 1  # the largest remainders
-    order = np.random.default_rng(seed).permutation(len(part))  # data sets may be sorted in ways that matter
-    taken = [order[part.labels[order] == label][:share] for label, share in enumerate(shares)]
-    return part.take(np.sort(np.concatenate(taken)))
+    @property
+    def _layout(self) -> torch.memory_format:
+        """Channels last is faster on a CPU. On a GPU cuDNN takes longer to prepare for it than short trainings take."""
+        return torch.channels_last if self.device.type == "cpu" else torch.contiguous_format

@@ -215,7 +215,7 @@ from moonas.study.assemble_evaluation import assemble_evaluators, load_data
 spec = load_problem("digits_tiny", overrides={"device.rounds": 2, "device.round_ms": 0.1, "fidelity.epochs": 1})
 encoding = assemble.assemble_encoding(spec)
 candidate = Candidate(encoding.decode(tuple(0 for _ in encoding.genes)), seed=0)
-for evaluator in assemble_evaluators(spec, load_data(spec)):
+for evaluator in assemble_evaluators(spec, load_data(spec), "float32"):
     (outcome,) = evaluator.evaluate([candidate])
     assert set(outcome) == set(evaluator.metrics), outcome
 assert "moonas.training.split" in sys.modules

@@ -29,9 +29,11 @@ from moonas.network.transformer import Layer, Transformer
 from moonas.spec.data import DataSpec
 from moonas.spec.training import FidelitySpec, TrainingSpec
 from moonas.training.data_sets import Part
+from moonas.training.optimisation import one_cycle, sgd
+from moonas.training.prepared import subset
 from moonas.training.recalibration import recalibrate
 from moonas.training.split import SearchData, load_search_data
-from moonas.training.trainer import Trainer, one_cycle, subset
+from moonas.training.trainer import Trainer
 
 NET = StagedCNN(Stem(16), (Stage("residual", 1, 32, 3, 2), Stage("plain", 1, 32, 3, 2)))
 SMALL = StagedCNN(Stem(4), (Stage("separable", 1, 8, 3, 2),))
@@ -243,9 +245,8 @@ class Indifferent(nn.Module):
 
 def test_positions_and_class_tokens_do_not_decay() -> None:
     network = Transformer(patch=4, width=8, layers=(Layer(heads=1),), head_width=8)
-    trainer = Trainer(numbered([4, 4]), FidelitySpec(epochs=1), TrainingSpec())
     module = network.build(Task((1, 8, 8), 2))
-    optimizer, _ = trainer._optimizer(module, 1)
+    optimizer = sgd(module, TrainingSpec())
     decaying = {id(p) for group in optimizer.param_groups if group["weight_decay"] > 0 for p in group["params"]}
     names = {name for name, parameter in module.named_parameters() if id(parameter) in decaying}
     assert "classifier.weight" in names

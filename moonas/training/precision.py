@@ -1,0 +1,87 @@
+"""Numbers of 32 bits or of 16: chosen by trying both on the machine at hand, and applied to a module."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import nn
+
+from moonas.training.depthwise import fast_depthwise
+
+Precision = Literal["float32", "bfloat16"]
+_WORTHWHILE = 1.15
+"""How much faster bfloat16 must be: it is the less exact."""
+_TRIES = 5
+
+
+def fastest_precision(processor: str) -> Precision:
+    """Time the training of a convolution in both precisions, with one thread, and choose.
+
+    What a processor says that it can do does not tell how fast it does it.
+    """
+    device, threads = torch.device(processor), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            images = torch.randn(64, 48, 16, 16).to(device, memory_format=torch.channels_last)
+            whole, half = _seconds(images, "float32"), _seconds(images, "bfloat16")
+    except RuntimeError:  # not supported
+        return "float32"
+    finally:
+        torch.set_num_threads(threads)
+    return "bfloat16" if whole > _WORTHWHILE * half else "float32"
+
+
+def _seconds(images: torch.Tensor, precision: Precision) -> float:
+    """The best time of a forward and a backward pass of a dense 1x1 and 3x3 convolution."""
+    layers = nn.Sequential(nn.Conv2d(48, 96, 1, bias=False), nn.Conv2d(96, 48, 3, padding=1, bias=False))
+    layers.to(images.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    times = []
+    for _ in range(_TRIES):
+        start = time.perf_counter()
+        with autocast(images.device, precision):
+            output = layers(images)
+        output.float().sum().backward()
+        if images.is_cuda:
+            torch.cuda.synchronize(images.device)
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """The context of forward passes."""
+    return torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=device.type == "cpu"
+    )
+
+
+@contextmanager
+def computing_fast(module: nn.Module, device: torch.device, precision: Precision) -> Iterator[None]:
+    """Let a module compute what is slow on a CPU in ways that are not: depthwise and grouped convolutions."""
+    if device.type != "cpu":
+        yield
+        return
+    with fast_depthwise(module):
+        others = [layer for layer in module.modules() if precision == "bfloat16" and _is_slow(layer)]
+        for layer in others:
+            layer.forward = partial(_exactly, layer.forward)
+        try:
+            yield
+        finally:
+            for layer in others:
+                del layer.forward
+
+
+def _is_slow(layer: nn.Module) -> bool:
+    """Whether a layer is a grouped convolution with no faster way: oneDNN's gradients in bfloat16 may be far slower."""
+    return isinstance(layer, nn.Conv2d) and layer.groups > 1 and "forward" not in vars(layer)
+
+
+def _exactly(forward: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+    with torch.autocast("cpu", enabled=False):
+        return forward(images.float())
