@@ -1,0 +1,5 @@
+"""Measurements of moonas itself, not of networks: `python -m moonas.benchmark NAME`. Timings stay out of the tests.
+
+`loop` asks what the search loop costs beside evaluating; `strategies` holds NSGA-II against random search; `encodings`
+times decoding and building.
+"""

@@ -1,0 +1,17 @@
+"""`python -m moonas.benchmark NAME`."""
+
+from __future__ import annotations
+
+import typer
+
+from moonas import benchmark
+from moonas.benchmark.encodings import encodings
+from moonas.benchmark.loop import loop
+from moonas.benchmark.strategies import strategies
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=benchmark.__doc__)
+for command in (loop, strategies, encodings):
+    app.command()(command)
+
+if __name__ == "__main__":
+    app(prog_name="python -m moonas.benchmark")
