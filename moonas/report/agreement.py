@@ -65,7 +65,12 @@ class Estimate:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+        return format(self, ".2f")
+
+    def __format__(self, spec: str) -> str:
+        """All three numbers, each formatted as `spec` says."""
+        value, low, high = (format(number, spec or ".2f") for number in (self.value, self.low, self.high))
+        return f"{value} ({low} to {high})"
 
 
 def estimate(statistic: Callable[..., float], *columns: Values, seed: int = 0, resamples: int = _RESAMPLES) -> Estimate:

@@ -31,7 +31,7 @@ class PreparedData:
 
     def __init__(self, data: SearchData, fidelity: FidelitySpec, *, seed: int = 0):
         """Take the data and how much of them (`seed` draws which)."""
-        self.task = _task(data.task, fidelity)
+        self.task = task_at(data.task, fidelity)
         self._data = data
         self._samples = fidelity.samples
         self._seed = seed
@@ -86,7 +86,7 @@ class PreparedData:
         return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
 
 
-def _task(whole: Task, fidelity: FidelitySpec) -> Task:
+def task_at(whole: Task, fidelity: FidelitySpec) -> Task:
     """What trained networks take and give: images of the resolution of the fidelity."""
     if fidelity.resolution is None:
         return whole

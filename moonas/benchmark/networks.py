@@ -1,0 +1,73 @@
+"""Random networks for contenders to train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from moonas.encoding.encoding import Encoding
+from moonas.errors import MoonasError
+from moonas.evaluation.evaluator import Candidate, Failure
+from moonas.evaluation.static import StaticEvaluator
+from moonas.network.architecture import Architecture, Task
+from moonas.problem.objective import Constraint
+
+_COUNTED = ("params", "flops", "size_mb")
+_DRAWS = 200
+"""Genotypes that are drawn for each network wanted, before a space counts as too small."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network and its size."""
+
+    architecture: Architecture
+    params: int
+    flops: int
+
+    @property
+    def key(self) -> str:
+        """The architecture's key."""
+        return self.architecture.key
+
+
+def random_networks(
+    space: Encoding, tasks: Sequence[Task], count: int, *, seed: int, constraints: Sequence[Constraint] = ()
+) -> list[Network]:
+    """Draw different networks that can be built for all tasks.
+
+    Args:
+        space: where they are drawn from.
+        tasks: what they must serve; they are counted for the first.
+        count: how many.
+        seed: of the draws.
+        constraints: those on counted metrics are kept.
+
+    Raises:
+        MoonasError: if there seem not to be so many.
+    """
+    random = np.random.default_rng(seed)
+    found: dict[str, Network | None] = {}
+    networks: list[Network] = []
+    for _ in range(_DRAWS * count):
+        architecture = space.decode(space.sample(random))
+        if architecture.key not in found:
+            found[architecture.key] = network = _counted(architecture, tasks, constraints)
+            networks += [network] if network else []
+        if len(networks) == count:
+            return networks
+    shapes = " and ".join("x".join(map(str, task.input_shape)) for task in tasks)
+    what = f"{len(networks)} different networks for inputs of {shapes} that keep the limits"
+    raise MoonasError(f"--networks {count}: {_DRAWS * count:,} draws from the space gave {what}; give fewer")
+
+
+def _counted(architecture: Architecture, tasks: Sequence[Task], constraints: Sequence[Constraint]) -> Network | None:
+    """The network with its size; None if it cannot be built or breaks a limit."""
+    (counts,), *others = (StaticEvaluator(_COUNTED, task).evaluate([Candidate(architecture, 0)]) for task in tasks)
+    if isinstance(counts, Failure) or any(isinstance(outcome, Failure) for (outcome,) in others):
+        return None
+    if any(c.violation(counts[c.metric]) > 0 for c in constraints if c.metric in counts):
+        return None
+    return Network(architecture, int(counts["params"]), int(counts["flops"]))
