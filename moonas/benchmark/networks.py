@@ -15,8 +15,8 @@ from moonas.network.architecture import Architecture, Task
 from moonas.problem.objective import Constraint
 
 _COUNTED = ("params", "flops", "size_mb")
-_DRAWS = 200
-"""Genotypes that are drawn for each network wanted, before a space counts as too small."""
+_PATIENCE = 200
+"""Genotypes drawn in a row that give no further network, before a space counts as too small."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,21 @@ def random_networks(
         MoonasError: if there seem not to be so many.
     """
     random = np.random.default_rng(seed)
-    found: dict[str, Network | None] = {}
     networks: list[Network] = []
-    for _ in range(_DRAWS * count):
+    seen: set[str] = set()
+    missed = 0
+    while len(networks) < count and missed < _PATIENCE:
         architecture = space.decode(space.sample(random))
-        if architecture.key not in found:
-            found[architecture.key] = network = _counted(architecture, tasks, constraints)
-            networks += [network] if network else []
-        if len(networks) == count:
-            return networks
-    shapes = " and ".join("x".join(map(str, task.input_shape)) for task in tasks)
-    what = f"{len(networks)} different networks for inputs of {shapes} that keep the limits"
-    raise MoonasError(f"--networks {count}: {_DRAWS * count:,} draws from the space gave {what}; give fewer")
+        network = None if architecture.key in seen else _counted(architecture, tasks, constraints)
+        seen.add(architecture.key)
+        if network is not None:
+            networks.append(network)
+        missed = missed + 1 if network is None else 0
+    if len(networks) < count:
+        shapes = " and ".join("x".join(map(str, task.input_shape)) for task in tasks)
+        what = f"only {len(networks)} networks were found that take inputs of {shapes} and keep the limits"
+        raise MoonasError(f"--networks {count}: {what}; give fewer")
+    return networks
 
 
 def _counted(architecture: Architecture, tasks: Sequence[Task], constraints: Sequence[Constraint]) -> Network | None:

@@ -22,8 +22,8 @@ from moonas.network.architecture import Architecture, Task
 from moonas.network.auxiliary import weighted_logits, without_auxiliary_heads
 from moonas.spec.training import FidelitySpec, TrainingSpec
 from moonas.training.data_sets import Part
-from moonas.training.split import SearchData
 from moonas.training.prepared import subset, task_at
+from moonas.training.split import SearchData
 
 Loader = DataLoader[tuple[torch.Tensor, torch.Tensor]]
 Recipe = Literal["epoch_cosine", "one_cycle"]

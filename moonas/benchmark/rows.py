@@ -42,4 +42,4 @@ class Rows:
     @property
     def frame(self) -> pd.DataFrame:
         """All rows."""
-        return pd.read_csv(self.path).fillna({"error": ""})
+        return pd.read_csv(self.path, dtype={"error": str}).fillna({"error": ""})

@@ -53,11 +53,11 @@ def training(
         spec = _problem(names[0], data, epochs, samples, parse_assignments(assignments or []))
         images = checked_images(spec, {"--samples": spec.fidelity.samples})
         _check(spec, device, out)
-        drawn = {name: random_networks(search_space(name), [images.task], networks, seed=seed) for name in names}
-        rows = Rows(out, TURN_COLUMNS)
         contenders: list[Contender] = [
             Reference(reference_loop(spec, images, spec.fidelity, recipe, device=device)) for recipe in RECIPES
         ]
+        drawn = {name: random_networks(search_space(name), [images.task], networks, seed=seed) for name in names}
+        rows = Rows(out, TURN_COLUMNS)
         with Workers(spec, [training_evaluator(spec, images, spec.fidelity)]) as workers:
             contenders += [Moonas(workers)] if device == "cpu" else []
             _announce(spec, workers, device)
