@@ -26,6 +26,16 @@ class FidelitySpec(SpecModel):
     resolution: Positive | None = None
     seeds: Annotated[int, Field(ge=1, le=100)] = 1
 
+    def work(self, inputs: int, side: int) -> float:
+        """How many images pass through a network, in images of the data's own size.
+
+        Args:
+            inputs: training images, or sequences, that there are.
+            side: the shorter side of the images; 1 for sequences.
+        """
+        seen = self.epochs * self.seeds * min(inputs, self.samples or inputs)
+        return seen * ((self.resolution or side) / side) ** 2
+
     def __str__(self) -> str:
         parts = [f"{self.epochs} epoch{'s' * (self.epochs != 1)}"]
         if self.samples is not None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from moonas.report.table import number
 
@@ -64,6 +64,37 @@ class Snapshot:
         return self.line()
 
 
+@dataclass(frozen=True)
+class Tally:
+    """How many of so many networks are done, in one step of a longer work.
+
+    Attributes:
+        what: the step.
+        done: networks, those known before included.
+        total: networks of the step.
+        elapsed: seconds of the step.
+        left: seconds to go at the pace so far; None before the first.
+    """
+
+    what: str
+    done: int
+    total: int
+    elapsed: float
+    left: float | None
+
+    def line(self, width: int | None = None) -> str:
+        """All of it on one line."""
+        left = "" if self.left is None else f"  left {duration(self.left)}"
+        return f"{self.what} {self.done}/{self.total}  elapsed {duration(self.elapsed)}{left}"[:width]
+
+
+class State(Protocol):
+    """What a progress line can show."""
+
+    def line(self, width: int | None = None) -> str:
+        """All of it on one line; on a narrow one what matters least is left out."""
+
+
 Listener = Callable[[Snapshot], None]
 """Takes the state of a search after each trial."""
 
@@ -77,15 +108,15 @@ class ProgressLine:
         self._live = self._stream.isatty()
         self._pause = 0.1 if self._live else every
         self._written_at = -math.inf
-        self._latest: Snapshot | None = None
+        self._latest: State | None = None
 
-    def __call__(self, snapshot: Snapshot) -> None:
+    def __call__(self, state: State) -> None:
         """Show it, unless the last was shown a moment ago."""
-        self._latest = snapshot
+        self._latest = state
         now = time.monotonic()
         if now - self._written_at >= self._pause:
             self._written_at = now
-            self._write(snapshot)
+            self._write(state)
 
     def __enter__(self) -> ProgressLine:
         return self
@@ -98,13 +129,13 @@ class ProgressLine:
                 self._stream.write("\n")
                 self._stream.flush()
 
-    def _write(self, snapshot: Snapshot) -> None:
+    def _write(self, state: State) -> None:
         self._latest = None
         with suppress(OSError):  # nobody reads any longer; the search goes on
-            self._write_line(snapshot)
+            self._write_line(state)
 
-    def _write_line(self, snapshot: Snapshot) -> None:
-        line = snapshot.line(shutil.get_terminal_size().columns - 1 if self._live else None)
+    def _write_line(self, state: State) -> None:
+        line = state.line(shutil.get_terminal_size().columns - 1 if self._live else None)
         self._stream.write(f"\r\x1b[2K{line}" if self._live else f"{line}\n")
         self._stream.flush()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,15 +138,19 @@ class Study:
 
         return NASProblem(self.encoding, self.objectives, self.constraints, self.evaluate)
 
-    def evaluate(self, genotypes: Sequence[Genotype]) -> list[Trial]:
+    def evaluate(self, genotypes: Sequence[Genotype], *, told: Callable[[Trial], None] = lambda _: None) -> list[Trial]:
         """Answer each genotype with its trial, from the archive if its architecture is known.
 
         The study holds its run folder and its workers until `close`, the end of a `with` block, or the program's end.
+
+        Args:
+            genotypes: any, repeats included.
+            told: called with each trial as it is there, in no particular order.
         """
         if self._session is None:
             self._session = self._new_session()
             atexit.register(self.close)
-        return self._session.evaluate(genotypes)
+        return self._session.evaluate(genotypes, told=told)
 
     def environment_changes(self) -> list[str]:
         """How this machine and its packages differ from those on which the run began: its timings may not compare."""
