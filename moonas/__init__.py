@@ -50,7 +50,7 @@ _HOMES = {
     "search_space": "moonas.encoding.catalogue",
 }
 
-_MODULES = ("design_space", "testing")
+_MODULES = ("audit", "design_space", "testing")
 
 __all__ = [
     "Architecture",

@@ -1,4 +1,4 @@
-"""The command `moonas`: run, space, show, list, copy."""
+"""The command `moonas`: run, space, audit, show, list, copy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from moonas import content
+from moonas.audit import audit
 from moonas.design_space import space
 from moonas.errors import MoonasError
 from moonas.run import run
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(space)
+app.command()(audit)
 app.add_typer(show, name="show")
 
 

@@ -1,0 +1,215 @@
+"""Audits: whether the cheap signals that a search sees order networks as full training does.
+
+    from moonas import audit
+    found = audit.run("digits", networks=12)
+    found.agreement      # a DataFrame, one row a signal
+    found.verdict        # what it says, in sentences
+
+`moonas audit` does the same from the command line; `moonas.report.audit` says how each figure comes about.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moonas.errors import MoonasError
+from moonas.run import parse_assignments
+from moonas.terminal import exit_codes, say, stop_cleanly, while_read
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from moonas.problem.trial import Trial
+    from moonas.study.audit_plan import AuditPlan
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        networks: a row each: `key, params, flops`, the signals of the proxy, accuracies after full training, seconds.
+        agreement: a row a signal; see `moonas.report.audit.agreement_table`.
+        verdict: in sentences.
+        out: the folder with `audit.csv`, `agreement.csv`, `audit.png`, and the trainings.
+    """
+
+    networks: pd.DataFrame
+    agreement: pd.DataFrame
+    verdict: tuple[str, ...]
+    out: Path
+
+
+def run(
+    problem: str | Path | Mapping[str, Any],
+    *,
+    networks: int = 12,
+    seeds: int = 2,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> Audit:
+    """Train networks as the search does, and fully, and compare the orders.
+
+    Of a problem, networks are drawn at random; of a run folder, they are among its trials, whose signals are known. Run
+    again, it trains only what is missing.
+
+    Args:
+        problem: see `moonas.load`.
+        networks: how many, spread over size.
+        seeds: full trainings of each, from different weights.
+        out: the folder; `runs/NAME-audit` if not given.
+        overrides: dotted path -> value, laid over the problem, as `{"phases.full.epochs": 100}`.
+        progress: whether lines on standard error show how far it is.
+
+    Raises:
+        MoonasError: if there is nothing to train or to compare.
+    """
+    return _audit(problem, networks, seeds, out, overrides or {}, progress=progress, label="overrides")
+
+
+def _audit(
+    problem: str | Path | Mapping[str, Any],
+    networks: int,
+    seeds: int,
+    out: str | Path | None,
+    overrides: Mapping[str, Any],
+    *,
+    progress: bool,
+    label: str,
+) -> Audit:
+    from moonas.study.audit_plan import load_audited, plan_audit
+
+    spec, source = load_audited(problem, overrides, label)
+    plan = plan_audit(spec, source, networks=networks, seeds=seeds)
+    return _carry_out(plan, Path(out) if out is not None else Path("runs") / f"{spec.name}-audit", progress=progress)
+
+
+def _carry_out(plan: AuditPlan, out: Path, *, progress: bool) -> Audit:
+    """Train what is missing, and write what comes of it."""
+    from moonas.report.audit import agreement_table
+    from moonas.report.audit_plot import plot_audit
+    from moonas.report.audit_verdict import verdict
+    from moonas.study.folder import RunFolder
+    from moonas.study.retraining import nearer_to_full
+
+    folder = RunFolder(out)
+    folder.claim()
+    try:
+        folder.describe(plan.spec, begun=(out / "problem.yaml").exists())
+        networks, lost = _compared(plan, out, progress=progress)
+        table = agreement_table(networks)
+        advice = nearer_to_full(plan.spec.fidelity, plan.spec.phases, len(plan.data.train))
+        sentences = (*verdict(networks, table, plan.judged, advice=advice), _cost(networks), *lost)
+        folder.write("audit.csv", lambda path: networks.to_csv(path, index=False))
+        folder.write("agreement.csv", lambda path: table.to_csv(path, index=False))
+        title = f"{plan.spec.name}: {plan.spec.fidelity} against {plan.spec.phases['full']}"
+        folder.write("audit.png", lambda path: plot_audit(networks, table, plan.judged, path, title=title))
+    finally:
+        folder.release()
+    return Audit(networks, table, sentences, out)
+
+
+def _compared(plan: AuditPlan, out: Path, *, progress: bool) -> tuple[pd.DataFrame, list[str]]:
+    """Each network that came through all trainings, and what to say of the others.
+
+    Raises:
+        MoonasError: if too few came through.
+    """
+    import pandas as pd
+
+    from moonas.report.audit import FEWEST
+    from moonas.study.retraining import score
+
+    proxy, *full = _trainings(plan, out, progress=progress)
+    done = [network for network in plan.chosen if all(each[network.key].state == "complete" for each in (proxy, *full))]
+    errors = [each[network.key].error for network in plan.chosen for each in (proxy, *full) if each[network.key].error]
+    lost = f"{len(plan.chosen) - len(done)} of {len(plan.chosen)} networks failed in a training"
+    if len(done) < FEWEST:
+        raise MoonasError(f"{lost}, and fewer than {FEWEST} are left; {Counter(errors).most_common(1)[0][0]}")
+    frame = pd.DataFrame({name: [getattr(each, name) for each in done] for name in ("key", "params", "flops")})
+    for signal in ("accuracy", "training_loss"):
+        frame[f"proxy_{signal}"] = [proxy[key].metrics.get(signal) for key in frame["key"]]
+    frame = frame.assign(**score(plan.spec, plan.data, [proxy[key].architecture for key in frame["key"]]))
+    for i, trials in enumerate(full):
+        frame[f"full_accuracy_{i}"] = [trials[key].metrics["accuracy"] for key in frame["key"]]
+    frame["proxy_seconds"] = [proxy[key].seconds for key in frame["key"]]
+    frame["full_seconds"] = [fmean(trials[key].seconds for trials in full) for key in frame["key"]]
+    left_out = [f"{lost} and are left out; one of them: {errors[0]}."] if errors else []
+    return frame.dropna(axis="columns", how="all"), left_out
+
+
+def _trainings(plan: AuditPlan, out: Path, *, progress: bool) -> list[Mapping[str, Trial]]:
+    """The trials of the proxy by their keys, and those of full training, seed by seed."""
+    from moonas.study.retraining import train, training_alone
+
+    genotypes, full = [each.genotype for each in plan.chosen], plan.spec.in_phase("full")
+    proxy = plan.known
+    if progress:
+        say(plan.describe(out), err=True)
+    if proxy is None:
+        proxy = train(training_alone(plan.spec), out / "proxy", genotypes, what="proxy", progress=progress)
+    if progress:
+        say(plan.estimate(proxy), err=True)
+    trials: list[Mapping[str, Trial]] = [proxy]
+    for i in range(plan.seeds):
+        spec = training_alone(full, number=i + 1, longer=plan.ratio)
+        what = f"full training, seed {i + 1} of {plan.seeds}"
+        trials.append(train(spec, out / f"full-{i}", genotypes, what=what, progress=progress))
+    return trials
+
+
+def _cost(networks: pd.DataFrame) -> str:
+    """What proxy and full training cost."""
+    from moonas.report.table import number
+
+    proxy, full = (float(networks[name].mean()) for name in ("proxy_seconds", "full_seconds"))
+    times = f", {full / proxy:.3g} times as much" if proxy > 0 else ""
+    return f"A network takes {number(proxy)} seconds by the proxy and {number(full)} by full training{times}."
+
+
+def audit(
+    problem: Annotated[str, typer.Argument(help="A problem file, the name of a shipped one, or a run folder.")],
+    networks: Annotated[int, typer.Option(help="Networks to train, spread over size.")] = 12,
+    seeds: Annotated[int, typer.Option(help="Full trainings of each network.")] = 2,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder. Running again in it goes on.", show_default="runs/NAME-audit"),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change any field of the problem; may be given often."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Audit a proxy: does what a search sees order networks as full training does?"""
+    with exit_codes():
+        overrides = parse_assignments(assignments or [])
+        stop_cleanly()
+        try:
+            found = _audit(problem, networks, seeds, out, overrides, progress=not quiet, label="--set")
+        except KeyboardInterrupt:
+            say("\nStopped; what was trained is kept. The same command goes on.", err=True)
+            raise
+        if not quiet:
+            _print(found)
+
+
+def _print(found: Audit) -> None:
+    from moonas.report.agreement import LEVEL
+    from moonas.report.audit import readable
+    from moonas.report.table import print_frame
+
+    with while_read():
+        title = f"Agreement of {len(found.networks)} networks with full training, {100 * LEVEL:.0f} % intervals"
+        print_frame(readable(found.agreement), title)
+    for sentence in found.verdict:
+        say(sentence)
+    say(f"In {found.out}: audit.csv, agreement.csv, audit.png")

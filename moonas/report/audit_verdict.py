@@ -1,0 +1,140 @@
+"""What the figures of an audit say, in words, and no more than they say."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from moonas.report.agreement import LEVEL, Estimate
+from moonas.report.audit import (
+    CEILING,
+    FEWEST_AT_EQUAL_SIZE,
+    KENDALL_AT_EQUAL_SIZE,
+    SIZES,
+    chance_of_no_difference,
+    evidence,
+    found_in,
+    gain,
+)
+
+_HARDLY, _NEARLY = 0.1, 0.15
+"""The chance above which accuracies count as the same; by how much less agreement is as good."""
+_GUESS = 10
+"""Up to how many times the networks at hand is worth guessing."""
+
+
+def verdict(networks: pd.DataFrame, table: pd.DataFrame, judged: str, *, advice: str = "") -> tuple[str, ...]:
+    """Say whether what a search sees orders networks as full training does.
+
+    Args:
+        networks: see `moonas.report.audit`.
+        table: its `agreement_table`.
+        judged: the signal that the search goes by.
+        advice: what would bring the proxy nearer to full training, as "raise fidelity.samples to 512".
+    """
+    if judged not in evidence(networks).signals:
+        return (f"The {judged} of the proxy is not known of all networks, so there is nothing to judge.",)
+    chance = chance_of_no_difference(networks)
+    if chance > _HARDLY:
+        return (_all_alike(networks, chance),)
+    overall = _over_all_sizes(networks, table, judged)
+    if len(networks) < FEWEST_AT_EQUAL_SIZE:
+        few = f"{len(networks)} networks cannot be compared at equal size; that takes {FEWEST_AT_EQUAL_SIZE} or more."
+        return overall, few
+    return overall, _at_equal_size(networks, table, judged, advice), *_better_signals(networks, table, judged)
+
+
+def _all_alike(networks: pd.DataFrame, chance: float) -> str:
+    full = evidence(networks).full
+    between = float(full.mean(axis=1).std(ddof=1))
+    noise = f", and by {np.sqrt(full.var(axis=1, ddof=1).mean()):.4f} between seeds" if full.shape[1] > 1 else ""
+    return (
+        f"Fully trained, these networks hardly differ: their accuracies spread by {between:.4f} between networks"
+        f"{noise} (as much by chance: {chance:.2f}). There is no order that a proxy could find."
+    )
+
+
+def _over_all_sizes(networks: pd.DataFrame, table: pd.DataFrame, judged: str) -> str:
+    found = found_in(table, judged, "kendall")
+    best = max(SIZES, key=lambda size: found_in(table, size, "kendall").value)
+    by_size, ceiling = found_in(table, best, "kendall"), found_in(table, CEILING, "kendall")
+    among = f", full trainings among themselves {ceiling.value:.2f}" if _known(ceiling) else ""
+    text = f"Over all sizes, {judged} of the proxy orders networks with {_worded(found)}{among}"
+    if not _known(by_size):
+        return f"{text}."
+    more = gain(networks, judged, best, measure="kendall")
+    sure = "more" if more.low > 0 else "less" if more.high < 0 else "no different for sure"
+    return f"{text}; {best} alone, known without training, with {by_size.value:.2f}, which is {_against(sure)}."
+
+
+def _against(sure: str) -> str:
+    return {"more": "clearly less", "less": "clearly more"}.get(sure, sure)
+
+
+def _at_equal_size(networks: pd.DataFrame, table: pd.DataFrame, judged: str, advice: str) -> str:
+    found, ceiling = (found_in(table, signal, KENDALL_AT_EQUAL_SIZE) for signal in (judged, CEILING))
+    if not _known(found):
+        return f"Beside size, {judged} of the proxy says nothing about these networks."
+    what = f"{judged} of the proxy orders networks of equal size"
+    if found.high < 0:
+        return f"The {what} the wrong way round ({_worded(found)}){_remedy(advice)}."
+    if not _known(ceiling):
+        better = "better than chance" if found.low > 0 else "not better than chance for sure"
+        return f"The {what} {better} ({_worded(found)}); how well it could, takes two seeds of full training."
+    lack = gain(networks, judged, CEILING, measure=KENDALL_AT_EQUAL_SIZE)
+    among = f"full trainings agree among themselves ({_worded(ceiling)})"
+    if lack.high < 0:
+        good = "better than chance, but worse than" if found.low > 0 else "no better than chance, while"
+        return f"The {what} {good} {among}: {_worded(found)}{_remedy(advice)}."
+    if found.low <= 0:
+        return _undecided(networks, f"{judged} of the proxy", found, ceiling)
+    if lack.low > -_NEARLY:
+        return f"The {what} as well as {among}: {_worded(found)}."
+    return (
+        f"The {what} better than chance ({_worded(found)}). Whether as well as {among}, these {len(networks)} cannot "
+        f"tell: the difference is {lack}."
+    )
+
+
+def _undecided(networks: pd.DataFrame, what: str, found: Estimate, ceiling: Estimate) -> str:
+    """What to say of an interval that holds chance, and reaches what full trainings agree among themselves."""
+    count = len(networks)
+    text = f"At equal size, {count} networks cannot tell whether {what} is better than chance ({_worded(found)})"
+    if ceiling.low <= 0:
+        text = f"{text}, nor whether full trainings of different seeds agree at all ({_worded(ceiling)})"
+    if ceiling.value <= 0:
+        return f"{text}: what these differ in beside size is mostly the luck of training."
+    width = max(found.high - found.low, ceiling.high - ceiling.low)
+    needed = math.ceil(count * max(1.1, width / ceiling.value) ** 2)  # widths shrink with the root of the count
+    return f"{text}; it takes {f'about {needed}' if needed <= _GUESS * count else f'more than {_GUESS * count}'}."
+
+
+def _better_signals(networks: pd.DataFrame, table: pd.DataFrame, judged: str) -> list[str]:
+    """The signals that are clearly better at equal size, though several are looked at (Bonferroni)."""
+    others = [name for name in evidence(networks).signals if name not in (*SIZES, judged)]
+    sentences = []
+    for name in others:
+        if not found_in(table, name, KENDALL_AT_EQUAL_SIZE).low > 0:
+            continue
+        level = 1 - (1 - LEVEL) / len(others)
+        more = gain(networks, name, judged, measure=KENDALL_AT_EQUAL_SIZE, level=level)
+        if more.low > 0:
+            what = (
+                f"{name} orders networks of equal size better than {judged} (by {more}, as one of {len(others)} tried)"
+            )
+            sentences.append(f"Here {what}: consider it as an objective.")
+    return sentences
+
+
+def _remedy(advice: str) -> str:
+    return f". To bring it nearer, {advice}, and audit again" if advice else ""
+
+
+def _known(found: Estimate) -> bool:
+    return not np.isnan([found.value, found.low, found.high]).any()
+
+
+def _worded(found: Estimate) -> str:
+    return f"Kendall {found.value:.2f}, {100 * LEVEL:.0f} % interval {found.low:.2f} to {found.high:.2f}"
