@@ -147,12 +147,18 @@ def found_in(table: pd.DataFrame, signal: str, measure: str) -> Estimate:
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as a reader wants it: a figure with its interval in one column."""
+    """The table as a reader wants it: a figure with its interval in one column, and no empty columns."""
     shown = {"signal": table["signal"]}
-    for measure in _MEASURES:
-        estimates = [found_in(table, signal, measure) for signal in table["signal"]]
-        shown[measure.replace("_", " ")] = ["-" if np.isnan(each.value) else str(each) for each in estimates]
+    for measure in table.columns.intersection(list(_MEASURES)):
+        if table[measure].notna().any():
+            shown[measure.replace("_at_", ", ").replace("_", " ")] = [
+                _short(found_in(table, signal, measure)) for signal in table["signal"]
+            ]
     return pd.DataFrame(shown)
+
+
+def _short(found: Estimate) -> str:
+    return "-" if np.isnan(found.value) else f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
 def gain(networks: pd.DataFrame, signal: str, other: str, *, measure: str, level: float = LEVEL) -> Estimate:

@@ -39,6 +39,8 @@ def verdict(networks: pd.DataFrame, table: pd.DataFrame, judged: str, *, advice:
     chance = chance_of_no_difference(networks)
     if chance > _HARDLY:
         return (_all_alike(networks, chance),)
+    if not _known(found_in(table, judged, "kendall")):
+        return (f"The {judged} of the proxy is the same for all networks, so it orders none{_remedy(advice)}.",)
     overall = _over_all_sizes(networks, table, judged)
     if len(networks) < FEWEST_AT_EQUAL_SIZE:
         few = f"{len(networks)} networks cannot be compared at equal size; that takes {FEWEST_AT_EQUAL_SIZE} or more."

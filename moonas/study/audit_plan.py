@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from moonas.encoding.encoding import Encoding
@@ -58,11 +58,13 @@ class AuditPlan:
         return f"{self.spec.name}: {count} networks {proxy}, {full} of {self.ratio:.3g} times the work, in {out}"
 
     def estimate(self, proxy: Mapping[str, Trial]) -> str:
-        """How long all full trainings take, by what the proxy took, on as many workers."""
-        seconds = fmean(proxy[network.key].seconds for network in self.chosen)
+        """How long all full trainings take at most: of what the proxy took, a part is not training."""
+        seconds = median(proxy[network.key].seconds for network in self.chosen)
         workers = usable_cores() if self.spec.workers == "auto" else max(1, self.spec.workers)
         whole = seconds * self.ratio * len(self.chosen) * self.seeds / workers
-        return f"All full trainings take about {duration(whole)}, by the {number(seconds)} seconds of the proxy."
+        return (
+            f"All full trainings take at most about {duration(whole)}, by the {number(seconds)} seconds of the proxy."
+        )
 
 
 def load_audited(
@@ -141,7 +143,7 @@ def _chosen(
     spec: ProblemSpec, encoding: Encoding, data: SearchData, known: Mapping[str, Trial] | None, count: int
 ) -> list[Sized]:
     if known is None:
-        found, always, where = draw_networks(spec, encoding, data.task, count), set[str](), "the search space holds"
+        found, always, where = draw_networks(spec, encoding, data.task, count), set[str](), "the search space has"
     else:
         trials = list(known.values())
         found = list(count_networks(spec, encoding, data.task, [trial.genotype for trial in trials]))
