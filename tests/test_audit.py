@@ -182,8 +182,8 @@ def test_what_cannot_be_audited_is_refused_in_one_sentence(audited: audit.Audit,
     assert "seeds must be at least 1, is 0" in refused("digits_tiny", "--seeds", "0")
     full = "phases.full={epochs: 2}"
     assert "is no more work than fidelity (2 epochs), so there is no proxy" in refused("digits_tiny", "--set", full)
-    small = refused("digits_tiny", "--set", "constraints=[{metric: params, at_most: 3}]")
-    assert "the search space has 0 networks that keep the limits, not 12; an audit takes at least 4" in small
+    small = refused("digits_tiny", "--networks", "4", "--set", "constraints=[{metric: params, at_most: 3}]")
+    assert "the search space has 0 networks that keep the limits, not 4; an audit takes at least 4" in small
     untrained = ["--set", "objectives=[{metric: params}]"]
     assert "digits_tiny trains no networks, so there is no proxy to audit" in refused("digits_tiny", *untrained)
     (here / "mine.yaml").write_text(

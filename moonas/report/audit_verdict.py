@@ -54,7 +54,7 @@ def _all_alike(networks: pd.DataFrame, chance: float) -> str:
     noise = f", and by {np.sqrt(full.var(axis=1, ddof=1).mean()):.4f} between seeds" if full.shape[1] > 1 else ""
     return (
         f"Fully trained, these networks hardly differ: their accuracies spread by {between:.4f} between networks"
-        f"{noise} (as much by chance: {chance:.2f}). There is no order that a proxy could find."
+        f"{noise} (as much by chance: {chance:.2f}). As far as they show, there is no order for a proxy to find."
     )
 
 
@@ -67,12 +67,8 @@ def _over_all_sizes(networks: pd.DataFrame, table: pd.DataFrame, judged: str) ->
     if not _known(by_size):
         return f"{text}."
     more = gain(networks, judged, best, measure="kendall")
-    sure = "more" if more.low > 0 else "less" if more.high < 0 else "no different for sure"
-    return f"{text}; {best} alone, known without training, with {by_size.value:.2f}, which is {_against(sure)}."
-
-
-def _against(sure: str) -> str:
-    return {"more": "clearly less", "less": "clearly more"}.get(sure, sure)
+    sure = "clearly less" if more.low > 0 else "clearly more" if more.high < 0 else "no different for sure"
+    return f"{text}; {best} alone, known without training, with {by_size.value:.2f}, which is {sure}."
 
 
 def _at_equal_size(networks: pd.DataFrame, table: pd.DataFrame, judged: str, advice: str) -> str:
@@ -107,7 +103,7 @@ def _undecided(networks: pd.DataFrame, what: str, found: Estimate, ceiling: Esti
     if ceiling.low <= 0:
         text = f"{text}, nor whether full trainings of different seeds agree at all ({_worded(ceiling)})"
     if ceiling.value <= 0:
-        return f"{text}: what these differ in beside size is mostly the luck of training."
+        return f"{text}: what these differ in beside size looks like the luck of training."
     width = max(found.high - found.low, ceiling.high - ceiling.low)
     needed = math.ceil(count * max(1.1, width / ceiling.value) ** 2)  # widths shrink with the root of the count
     return f"{text}; it takes {f'about {needed}' if needed <= _GUESS * count else f'more than {_GUESS * count}'}."

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from moonas.study.progress import Snapshot
+from moonas.study.progress import Snapshot, Tally
 
 SNAPSHOT = Snapshot(
     trials=37,
@@ -44,3 +44,9 @@ def test_before_anything_is_known_it_says_so() -> None:
 )
 def test_on_a_narrow_line_what_matters_least_is_left_out(width: int, line: str) -> None:
     assert SNAPSHOT.line(width) == line
+
+
+def test_a_tally_counts_the_networks_of_a_step() -> None:
+    assert Tally("proxy", 3, 12, 8.0, 24.0).line() == "proxy 3/12  elapsed 8s  left 24s"
+    assert Tally("proxy", 3, 12, 8.0, None).line() == "proxy 3/12  elapsed 8s"
+    assert Tally("proxy", 3, 12, 8.0, 24.0).line(10) == "proxy 3/12"
