@@ -22,7 +22,13 @@ from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome, 
 from moonas.spec.objective import ObjectiveSpec
 from moonas.spec.problem import ProblemSpec
 from moonas.spec.training import FidelitySpec
-from moonas.study.assemble_evaluation import assemble_evaluators, assemble_executor, trial_seed, usable_cores
+from moonas.study.assemble_evaluation import (
+    assemble_evaluators,
+    assemble_executor,
+    choose_precision,
+    trial_seed,
+    usable_cores,
+)
 
 if TYPE_CHECKING:
     from moonas.benchmark.reference import Recipe, ReferenceLoop
@@ -121,7 +127,8 @@ def training_evaluator(spec: ProblemSpec, data: SearchData, fidelity: FidelitySp
     """Moonas's own training evaluator for a problem at a fidelity, and nothing beside it."""
     accuracy = (ObjectiveSpec(metric="accuracy"),)
     alone = {"objectives": accuracy, "constraints": (), "record": (), "table": None, "fidelity": fidelity}
-    (evaluator,) = assemble_evaluators(spec.model_copy(update=alone), data)
+    changed = spec.model_copy(update=alone)
+    (evaluator,) = assemble_evaluators(changed, data, choose_precision(changed))
     return evaluator
 
 
