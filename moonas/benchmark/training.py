@@ -36,7 +36,7 @@ def training(
         int | None, typer.Option(min=1, help="Networks in a turn.", show_default="two a worker of moonas")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws the networks.")] = 0,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the reference loops train.")] = "cpu",
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where all of them train.")] = "cpu",
     out: Annotated[Path, typer.Option(metavar="FILE.csv", help="All rows; must not be there yet.")] = Path(
         "runs/training.csv"
     ),
@@ -50,7 +50,8 @@ def training(
         from moonas.benchmark.training_report import print_training
 
         names = encoding or ["tiny", "mobile"]
-        spec = _problem(names[0], data, epochs, samples, parse_assignments(assignments or []))
+        changes = {"training.processor": device, **parse_assignments(assignments or [])}
+        spec = _problem(names[0], data, epochs, samples, changes)
         images = checked_images(spec, {"--samples": spec.fidelity.samples})
         _check(spec, device, out)
         contenders: list[Contender] = [
@@ -59,7 +60,7 @@ def training(
         drawn = {name: random_networks(search_space(name), [images.task], networks, seed=seed) for name in names}
         rows = Rows(out, TURN_COLUMNS)
         with Workers(spec, [training_evaluator(spec, images, spec.fidelity)]) as workers:
-            contenders += [Moonas(workers)] if device == "cpu" else []
+            contenders.append(Moonas(workers))
             _announce(spec, workers, device)
             try:
                 for name, some in drawn.items():
@@ -122,7 +123,4 @@ def _announce(spec: ProblemSpec, workers: Workers, device: str) -> None:
 
     threads = f"{torch.get_num_threads()} threads" if device == "cpu" else torch.cuda.get_device_name()
     say(f"{spec.fidelity}; reference loops: one network at a time, {threads} and 2 loader processes")
-    if device == "cpu":
-        say(f"moonas: {workers.count} workers, which took {workers.startup:.1f} s to start, not counted below")
-    else:
-        say("moonas trains on processors only, and takes no part with --device cuda")
+    say(f"moonas: {workers.count} workers, which took {workers.startup:.1f} s to start, not counted below")

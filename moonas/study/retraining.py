@@ -84,7 +84,7 @@ def score(spec: ProblemSpec, data: SearchData, architectures: Sequence[Architect
     candidates = [Candidate(each, trial_seed(spec.seed, each.key)) for each in architectures]
     scores: dict[str, list[float | None]] = {}
     for name in PROXIES:
-        (evaluator,) = assemble_evaluators(_measuring(spec, name), data)
+        (evaluator,) = assemble_evaluators(_measuring(spec, name), data, "float32")
         outcomes = evaluator.evaluate(candidates)
         scores[name] = [None if isinstance(each, Failure) else each[name] for each in outcomes]
     return scores
