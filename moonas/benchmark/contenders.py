@@ -147,11 +147,12 @@ class Workers:
         self._spec, self._evaluators, self._name = spec, evaluators, uuid.uuid4().hex
 
     def __enter__(self) -> Workers:
-        self._stack = ExitStack()
-        scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        self._executor: Executor = assemble_executor(self._spec, self._name, self._evaluators, scratch)
-        self._stack.callback(self._executor.shutdown)
-        self.startup = timed(self._start)
+        with ExitStack() as stack:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            self._executor: Executor = assemble_executor(self._spec, self._name, self._evaluators, scratch)
+            stack.callback(self._executor.shutdown)
+            self.startup = timed(self._start)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -16,7 +16,7 @@ from moonas.errors import MoonasError
 from moonas.run import parse_assignments
 from moonas.spec.load import load_problem
 from moonas.spec.training import FidelitySpec
-from moonas.terminal import exit_codes
+from moonas.terminal import exit_codes, stop_cleanly
 
 
 def proxies(
@@ -46,6 +46,8 @@ def proxies(
     contenders are.
     """
     with exit_codes():
+        stop_cleanly()
+
         from moonas.benchmark.proxies_report import print_ranks, print_times
 
         changes = {"budget.trial_seconds": 3600, **parse_assignments(assignments or [])}

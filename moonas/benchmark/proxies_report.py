@@ -114,7 +114,7 @@ def print_ranks(rows: pd.DataFrame, keys: Sequence[str], *, seeds: int, long_see
     lines = [(name, *(str(found.agreement(name, each)) for each in MEASURES.values())) for name in found.signals]
     if long_seeds > 1:
         lines.append(("truth, seed to seed", *(str(found.ceiling(each)) for each in MEASURES.values())))
-    what = f"{count} of {len(keys)} networks; {seeds} seeds, means; {LEVEL:.0%} intervals by bootstrap over networks"
+    what = f"{count} of {len(keys)} networks, mean over seeds (of {seeds}), {LEVEL:.0%} intervals by bootstrap"
     print_frame(pd.DataFrame(lines, columns=["signal", *MEASURES]), f"Agreement with long training: {what}")
     gains = [
         (f"{ours} less {theirs}", *(format(found.gain(ours, theirs, MEASURES[name]), "+.2f") for name in GAINED))

@@ -17,7 +17,7 @@ from moonas.run import parse_assignments
 from moonas.spec.load import load_problem
 from moonas.spec.problem import ProblemSpec
 from moonas.study.assemble_evaluation import load_data
-from moonas.terminal import exit_codes, say
+from moonas.terminal import exit_codes, say, stop_cleanly
 
 if TYPE_CHECKING:
     from moonas.training.split import SearchData
@@ -46,6 +46,8 @@ def training(
 ) -> None:
     """Candidates an hour and accuracy of moonas, and of a loop written by hand with two recipes, by turns."""
     with exit_codes():
+        stop_cleanly()
+
         from moonas.benchmark.reference import RECIPES
         from moonas.benchmark.training_report import print_training
 

@@ -23,7 +23,7 @@ def print_training(rows: pd.DataFrame) -> None:
     for name, some in rows.groupby("encoding", sort=False):
         timed = timed_blocks(some)
         table = rates(timed).round(3).assign(accuracy=accuracies(some).mean())
-        what = f"{some['key'].nunique()} networks, timed in {timed['block'].nunique()} blocks"
+        what = f"{some['key'].nunique()} networks; blocks timed: {timed['block'].nunique()}"
         print_frame(table.reset_index(), f"{name}: {what}")
     if OURS in set(rows["contender"]):
         what = f"Moonas against each reference, with {LEVEL:.0%} intervals by bootstrap over blocks and networks"

@@ -65,7 +65,7 @@ def at_equal_size(values: Values, sizes: Values) -> Values:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic and its interval."""
+    """A statistic and its interval, NaN where there is none, as of a single network."""
 
     value: float
     low: float
@@ -101,7 +101,9 @@ def estimate(
     drawn = [
         statistic(*(column[rows] for column in columns)) for rows in random.integers(count, size=(resamples, count))
     ]
-    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2]) if np.isfinite(drawn).any() else (np.nan,) * 2
+    low = high = np.nan
+    if count > 1 and np.isfinite(drawn).any():
+        low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(statistic(*columns), float(low), float(high))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moonas.report.agreement import at_equal_size, estimate, kendall, spearman, top_third
+from moonas.report.agreement import Estimate, at_equal_size, estimate, kendall, spearman, top_third
 
 RANDOM = np.random.default_rng(0)
 
@@ -61,3 +61,13 @@ def test_a_paired_difference_is_a_statistic_of_three_columns() -> None:
     gain = estimate(lambda t, a, b: kendall(t, a) - kendall(t, b), truth, good, bad)
     assert 0.3 < gain.low < gain.value < gain.high
     assert str(gain) == f"{gain.value:.2f} ({gain.low:.2f} to {gain.high:.2f})"
+
+
+def test_one_network_has_no_interval() -> None:
+    one = estimate(lambda values: float(values.sum()), np.array([3.0]))
+    assert (one.value, np.isnan(one.low), np.isnan(one.high)) == (3.0, True, True)
+
+
+def test_estimates_are_written_as_they_are_asked_for() -> None:
+    found = Estimate(0.5, -0.25, 1)
+    assert (f"{found}", f"{found:+.1f}") == ("0.50 (-0.25 to 1.00)", "+0.5 (-0.2 to +1.0)")
