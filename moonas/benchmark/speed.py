@@ -50,8 +50,8 @@ def _ratio(slow: Values, fast: Values) -> float:
 
 def accuracies(rows: pd.DataFrame) -> pd.DataFrame:
     """The accuracy of each network, mean of the passes, by contender; networks that one of them failed are left out."""
-    table = rows.pivot_table("accuracy", ["encoding", "key"], "contender", aggfunc=lambda a: a.mean(skipna=False))
-    return table.dropna()
+    mean = rows.groupby(["encoding", "key", "contender"], sort=False)["accuracy"].agg(lambda a: a.mean(skipna=False))
+    return mean.unstack("contender").dropna()
 
 
 def accuracy_gain(table: pd.DataFrame, before: str, after: str) -> Estimate:

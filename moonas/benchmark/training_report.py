@@ -33,8 +33,9 @@ def print_training(rows: pd.DataFrame) -> None:
 def _comparison(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for name, some in rows.groupby("encoding", sort=False):
-        table = accuracies(some)
+        table, timed = accuracies(some), timed_blocks(some)
         for reference in (each for each in some["contender"].unique() if each != OURS):
             gain = format(accuracy_gain(table, reference, OURS), "+.4f") if len(table) else "-"
-            lines.append((name, reference, str(speed_up(timed_blocks(some), reference, OURS)), gain))
+            times = str(speed_up(timed, reference, OURS)) if len(timed) else "-"
+            lines.append((name, reference, times, gain))
     return pd.DataFrame(lines, columns=["encoding", "reference", "times as fast", "accuracy gained"])

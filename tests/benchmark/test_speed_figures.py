@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from torch import nn
 from moonas.benchmark.networks import random_networks
 from moonas.benchmark.rows import Rows
 from moonas.benchmark.speed import accuracies, accuracy_gain, rates, speed_up, timed_blocks
+from moonas.benchmark.training_report import print_training
 from moonas.encoding.catalogue import search_space
 from moonas.encoding.encoding import Encoding, Gene
 from moonas.errors import EncodingError, MoonasError
@@ -59,6 +61,17 @@ def test_blocks_cut_short_or_with_a_failure_are_not_timed() -> None:
     table = accuracies(rows)
     assert [key for _, key in table.index] == ["net-0-0", "net-0-1", "net-1-1"]
     assert accuracy_gain(table, "slow", "fast").value == pytest.approx(0.1)
+
+
+def test_a_contender_that_fails_on_a_whole_encoding_spoils_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    good = turns(("moonas", 0, 2.0), ("one_cycle", 0, 10.0))
+    bad = good.assign(encoding="hard", key=good["key"] + "-hard")
+    bad.loc[bad["contender"] == "moonas", ["accuracy", "error"]] = [None, "diverged"]
+    print_training(pd.concat([good, bad]))
+    output = capsys.readouterr().out
+    assert "2 trainings failed; what is below leaves them out. The first: diverged" in output
+    assert re.search(r"tiny +one_cycle +5\.00 \(nan to nan\) +\+0\.0000", output)  # one block has no interval
+    assert re.search(r"hard +one_cycle +- +-", output)
 
 
 def test_rows_go_on_after_half_a_row(tmp_path: Path) -> None:
