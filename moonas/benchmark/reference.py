@@ -175,6 +175,8 @@ class ReferenceLoop:
             images,
             num_workers=self.loaders,
             persistent_workers=self.loaders > 0,
+            # A fork of a process that has used OpenMP can hang, and ours has prepared the images.
+            multiprocessing_context="forkserver" if self.loaders else None,
             pin_memory=self.device == "cuda",
             **options,
         )
