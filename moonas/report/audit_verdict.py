@@ -40,12 +40,14 @@ def verdict(networks: pd.DataFrame, table: pd.DataFrame, judged: str, *, advice:
     if chance > _HARDLY:
         return (_all_alike(networks, chance),)
     if not _known(found_in(table, judged, "kendall")):
-        return (f"The {judged} of the proxy is the same for all networks, so it orders none{_remedy(advice)}.",)
+        return (f"The {judged} of the proxy is the same for all networks, so it orders none.", *_remedy(advice))
     overall = _over_all_sizes(networks, table, judged)
     if len(networks) < FEWEST_AT_EQUAL_SIZE:
         few = f"{len(networks)} networks cannot be compared at equal size; that takes {FEWEST_AT_EQUAL_SIZE} or more."
-        return overall, few
-    return overall, _at_equal_size(networks, table, judged, advice), *_better_signals(networks, table, judged)
+        return overall, few, *_remedy(advice if _falls_short(networks, judged, "kendall") else "")
+    short = any(_falls_short(networks, judged, measure) for measure in ("kendall", KENDALL_AT_EQUAL_SIZE))
+    sentences = (overall, _at_equal_size(networks, table, judged), *_remedy(advice if short else ""))
+    return *sentences, *_better_signals(networks, table, judged)
 
 
 def _all_alike(networks: pd.DataFrame, chance: float) -> str:
@@ -59,25 +61,27 @@ def _all_alike(networks: pd.DataFrame, chance: float) -> str:
 
 
 def _over_all_sizes(networks: pd.DataFrame, table: pd.DataFrame, judged: str) -> str:
-    found = found_in(table, judged, "kendall")
-    best = max(SIZES, key=lambda size: found_in(table, size, "kendall").value)
-    by_size, ceiling = found_in(table, best, "kendall"), found_in(table, CEILING, "kendall")
-    among = f", full trainings among themselves {ceiling.value:.2f}" if _known(ceiling) else ""
-    text = f"Over all sizes, {judged} of the proxy orders networks with {_worded(found)}{among}"
-    if not _known(by_size):
-        return f"{text}."
-    more = gain(networks, judged, best, measure="kendall")
-    sure = "clearly less" if more.low > 0 else "clearly more" if more.high < 0 else "no different for sure"
-    return f"{text}; {best} alone, known without training, with {by_size.value:.2f}, which is {sure}."
+    by_size = max(SIZES, key=lambda size: found_in(table, size, "kendall").value)
+    others = {CEILING: "full trainings among themselves", by_size: f"{by_size} alone, known without training,"}
+    parts = [
+        f"Over all sizes, {judged} of the proxy orders networks with {_worded(found_in(table, judged, 'kendall'))}"
+    ]
+    for other, name in others.items():
+        found = found_in(table, other, "kendall")
+        if _known(found):
+            more = gain(networks, judged, other, measure="kendall")
+            sure = "clearly less" if more.low > 0 else "clearly more" if more.high < 0 else "no different for sure"
+            parts.append(f"{name} with {found.value:.2f}, which is {sure}")
+    return f"{'; '.join(parts)}."
 
 
-def _at_equal_size(networks: pd.DataFrame, table: pd.DataFrame, judged: str, advice: str) -> str:
+def _at_equal_size(networks: pd.DataFrame, table: pd.DataFrame, judged: str) -> str:
     found, ceiling = (found_in(table, signal, KENDALL_AT_EQUAL_SIZE) for signal in (judged, CEILING))
     if not _known(found):
         return f"Beside size, {judged} of the proxy says nothing about these networks."
     what = f"{judged} of the proxy orders networks of equal size"
     if found.high < 0:
-        return f"The {what} the wrong way round ({_worded(found)}){_remedy(advice)}."
+        return f"The {what} the wrong way round ({_worded(found)})."
     if not _known(ceiling):
         better = "better than chance" if found.low > 0 else "not better than chance for sure"
         return f"The {what} {better} ({_worded(found)}); how well it could, takes two seeds of full training."
@@ -85,7 +89,7 @@ def _at_equal_size(networks: pd.DataFrame, table: pd.DataFrame, judged: str, adv
     among = f"full trainings agree among themselves ({_worded(ceiling)})"
     if lack.high < 0:
         good = "better than chance, but worse than" if found.low > 0 else "no better than chance, while"
-        return f"The {what} {good} {among}: {_worded(found)}{_remedy(advice)}."
+        return f"The {what} {good} {among}: {_worded(found)}."
     if found.low <= 0:
         return _undecided(networks, f"{judged} of the proxy", found, ceiling)
     if lack.low > -_NEARLY:
@@ -126,8 +130,13 @@ def _better_signals(networks: pd.DataFrame, table: pd.DataFrame, judged: str) ->
     return sentences
 
 
-def _remedy(advice: str) -> str:
-    return f". To bring it nearer, {advice}, and audit again" if advice else ""
+def _falls_short(networks: pd.DataFrame, judged: str, measure: str) -> bool:
+    """Whether full trainings surely agree more among themselves than the signal does with them."""
+    return gain(networks, judged, CEILING, measure=measure).high < 0
+
+
+def _remedy(advice: str) -> list[str]:
+    return [f"To bring the proxy nearer to full training, {advice}, and audit again."] if advice else []
 
 
 def _known(found: Estimate) -> bool:
