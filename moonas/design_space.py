@@ -198,6 +198,10 @@ def _spaces(*studies: Study) -> dict[str, pd.DataFrame]:
                 f"{study.out} was searched by {study.spec.search.strategy}, which prefers good networks; a space is "
                 "judged by random ones: --set search.strategy=random"
             )
+        for part in ("halving", "screen"):
+            if getattr(study.spec.search, part) is not None:
+                what = f"{study.out} was searched with search.{part}, which leaves out networks or their training"
+                raise MoonasError(f"{what}; a space is judged by random ones, all trained alike")
         name = name if named.count(name) == 1 else str(study.out)
         if name in spaces:
             raise MoonasError(f"{name} is given twice")

@@ -18,8 +18,8 @@ class NASProblem(Problem):  # type: ignore[misc]  # pymoo is untyped
     """Architecture search as a pymoo Problem on integer variables, one for each gene.
 
     `F` holds the objectives with signs flipped where the goal is to maximise. `G` holds the violation of each
-    constraint, and a last column for what is unfit for a reason that no other tells, infinite for what failed: a
-    network that breaks a limit is better than one that cannot be evaluated.
+    constraint, and a last column for what is unfit for a reason that no other tells, as that a halving stopped it,
+    infinite for what failed: a network that breaks a limit is better than one that cannot be evaluated.
     Where an objective has no value, as for a candidate that was never trained, `F` is infinite: pymoo ranks infeasible
     solutions by `G` alone. Real-valued variables are cut into choices, so operators for real numbers work, too.
     """
@@ -60,7 +60,7 @@ class NASProblem(Problem):  # type: ignore[misc]  # pymoo is untyped
         out["G"] = np.array([self._violations(trial) for trial in trials], dtype=float)
 
     def _violations(self, trial: Trial) -> list[float]:
-        measured = trial.metrics
+        measured = {} if trial.state == "stopped" else trial.metrics  # after too little training to be judged by it
         broken = [c.violation(measured[c.metric]) if c.metric in measured else 0.0 for c in self.constraints]
         feasible = trial.state == "complete" or (trial.state == "infeasible" and any(broken))
         return [*broken, 0.0 if feasible else math.inf if trial.state == "failed" else 1.0]

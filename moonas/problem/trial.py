@@ -9,7 +9,7 @@ from typing import Literal
 from moonas.encoding.encoding import Genotype
 from moonas.network.architecture import Architecture
 
-State = Literal["complete", "infeasible", "failed"]
+State = Literal["complete", "stopped", "infeasible", "failed"]
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,14 @@ class Trial:
     Attributes:
         number: its place on the path of the search, from 0.
         genotype: canonical.
-        state: `complete`; `infeasible`: breaks a constraint, and was not trained if that showed before; `failed`: could
-            not be evaluated.
-        metrics: what was measured, by name; infeasible and failed trials may lack some.
+        state: `complete`; `stopped`: kept all limits as far as measured, but a halving did not let it go on to the
+            training that complete ones get; `infeasible`: breaks a constraint, and was not trained if that showed
+            before; `failed`: could not be evaluated.
+        metrics: what was measured, by name, of a stopped one after less training; infeasible and failed ones may lack
+            some.
         seconds: wall time spent on it.
-        error: why it failed, or which constraint it breaks; empty for complete ones.
+        error: why it failed or was stopped, or which constraint it breaks; empty for complete ones.
+        rung: at which it was stopped, from 1; 0 if it was not.
     """
 
     number: int
@@ -33,6 +36,7 @@ class Trial:
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     error: str = ""
+    rung: int = 0
 
     @property
     def key(self) -> str:

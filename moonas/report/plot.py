@@ -92,7 +92,10 @@ def _scatter(
 
 
 def _count_states(axis: Any, trials: pd.DataFrame) -> None:
-    """Say how many trials there are of each state: failed ones and untrained ones have no place in a panel."""
+    """Say how many trials there are of each state.
+
+    Failed and untrained ones have no place in a panel, and stopped ones none beside networks that were trained longer.
+    """
     counts = trials["state"].value_counts()
     text = ", ".join(f"{count} {state}" for state, count in counts.items())
     axis.set_title(text, loc="right", fontsize=8, color="#64748b")

@@ -79,11 +79,21 @@ class ProblemSpec(SpecModel):
             *((("constraints", i), use) for i, use in enumerate(self.constraints)),
         ]
 
+    @property
+    def rungs(self) -> tuple[FidelitySpec, ...]:
+        """The fidelities at which candidates are trained, those of a halving first, the top one last."""
+        halving = self.search.halving
+        return (*halving.rungs, self.fidelity) if halving is not None else (self.fidelity,)
+
     def in_phase(self, phase: Phase) -> ProblemSpec:
-        """This problem at the fidelity of a phase, under a name of its own; `validate` is one generation."""
+        """This problem at the fidelity of a phase, under a name of its own; `validate` is one generation.
+
+        All candidates of these phases are trained alike: there is no halving.
+        """
         if phase == "proxy":
             return self
         changes: dict[str, Any] = {"name": f"{self.name[:91]}-{phase}", "fidelity": self.phases[phase]}
+        changes["search"] = self.search.model_copy(update={"halving": None})
         if phase == "validate":
             trials = min(self.budget.trials, self.search.population)
             changes["budget"] = self.budget.model_copy(update={"trials": trials})
@@ -93,6 +103,7 @@ class ProblemSpec(SpecModel):
         """Refuse metrics that nothing measures, uses of one metric that clash, and training without data."""
         yield from self._clashes()
         yield from self._unmeasured()
+        yield from self._halved()
         if self.data is None and self.task is None:
             yield ("data",), "is missing; give data, or task (input_shape, classes) for a search without training"
         elif self.data is None:
@@ -147,8 +158,24 @@ class ProblemSpec(SpecModel):
             if objective.is_function and objective.column in self.tabled:
                 yield ("objectives", i, "metric"), f"a function cannot be called {objective.column}: the table has that"
 
+    def _halved(self) -> Iterator[Mistake]:
+        """Refuse a halving of what is not trained, and rungs in a wrong order."""
+        if self.search.halving is None:
+            return
+        where: Location = ("search", "halving")
+        if self.data is None or not any(map(self._is_of_training, self.objectives)):
+            yield where, "compares networks by their training; give an objective that comes of it, as accuracy"
+        yield from (((*where, *at), what) for at, what in self.search.halving.misplaced(self.fidelity))
+
+    def _is_of_training(self, use: MetricUse) -> bool:
+        if use.is_function:
+            return use.cost == "dear"
+        return use.metric in METRICS and METRICS[use.metric].source == "training" and use.metric not in self.tabled
+
     def _only_for_images(self) -> Iterator[Mistake]:
         places: dict[Location, FidelitySpec] = {("phases", name): each for name, each in self.phases.items()}
+        rungs = self.search.halving.rungs if self.search.halving else ()
+        places |= {("search", "halving", "rungs", i): each for i, each in enumerate(rungs)}
         for location, fidelity in ({("fidelity",): self.fidelity} | places).items():
             if fidelity.resolution is not None:
                 yield (*location, "resolution"), "is for images; these are sequences"
@@ -156,6 +183,8 @@ class ProblemSpec(SpecModel):
             yield ("training", "flip"), "is for images; these are sequences"
 
     def _untrained(self) -> Iterator[Mistake]:
+        if self.search.screen is not None:
+            yield ("search", "screen"), f"{self.search.screen.metric} needs data to look at"
         for location, name in self._named_metrics():
             if name in self.tabled:
                 continue

@@ -7,15 +7,26 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from moonas.registry import STRATEGIES
+from moonas.spec.halving import HalvingSpec, ScreenSpec
 from moonas.spec.validation import SpecModel, name_in
 
 
 class SearchSpec(SpecModel):
-    """The strategy. `options` go to it by name; a strategy of one's own is a dotted path."""
+    """The strategy, and how it spares work.
+
+    Attributes:
+        strategy: a name, or the dotted path of one's own.
+        population: candidates of a generation.
+        options: go to the strategy by name.
+        halving: little training for most candidates.
+        screen: none for those whose score before training looks worst.
+    """
 
     strategy: Annotated[str, name_in(STRATEGIES)] = "nsga2"
     population: Annotated[int, Field(ge=2, le=100_000)] = 24
     options: dict[str, Any] = Field(default_factory=dict)
+    halving: HalvingSpec | None = None
+    screen: ScreenSpec | None = None
 
 
 class BudgetSpec(SpecModel):

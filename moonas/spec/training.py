@@ -36,6 +36,13 @@ class FidelitySpec(SpecModel):
         seen = self.epochs * self.seeds * min(inputs, self.samples or inputs)
         return seen * ((self.resolution or side) / side) ** 2
 
+    def takes_no_less_than(self, other: FidelitySpec) -> bool:
+        """Whether this takes as much work as another fidelity, or more; False where only the data could tell."""
+        if (self.samples is None) != (other.samples is None) or (self.resolution is None) != (other.resolution is None):
+            return False
+        images = max(self.samples or 1, other.samples or 1)
+        return self.work(images, 1) >= other.work(images, 1)
+
     def __str__(self) -> str:
         parts = [f"{self.epochs} epoch{'s' * (self.epochs != 1)}"]
         if self.samples is not None:

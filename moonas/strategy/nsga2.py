@@ -13,15 +13,19 @@ from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 from moonas.encoding.encoding import Genotype
 from moonas.errors import MoonasError
 from moonas.problem.objective import minimised, total_violation
-from moonas.problem.trial import Trial
+from moonas.problem.trial import State, Trial
 from moonas.strategy.strategy import Strategy
 
+_TIERS: tuple[State, ...] = ("complete", "stopped", "infeasible")
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
 class _Member:
-    """A trial in the population: feasible before infeasible, then by violation, then rank, then crowding."""
+    """A trial in the population: feasible before stopped before infeasible; among their like, the better first.
+
+    Infeasible ones by violation, stopped ones by the rung that they reached; then by rank, then by crowding.
+    """
 
     trial: Trial
     violation: float
@@ -29,8 +33,9 @@ class _Member:
     crowding: float
 
     @property
-    def order(self) -> tuple[bool, float, int, float]:
-        return (self.trial.state == "infeasible", self.violation, self.rank, -self.crowding)
+    def order(self) -> tuple[int, float, int, int, float]:
+        tier = _TIERS.index(self.trial.state)
+        return (tier, self.violation, -self.trial.rung, self.rank, -self.crowding)
 
 
 class NSGA2(Strategy):
@@ -38,7 +43,8 @@ class NSGA2(Strategy):
 
     Parents by binary tournament; uniform crossover; a mutation steps to a neighbour on ordered genes and draws anew on
     unordered ones, and touches active genes only; genes that become active are drawn. Offspring are canonical and new.
-    Constraint violation comes before rank; failed trials never enter the population.
+    Constraint violation comes before rank. Trials that a halving stopped come behind complete ones and before
+    infeasible ones; failed ones never enter the population.
     """
 
     def __init__(self, *, crossover: float = 0.9, mutation: float | None = None, **settings: Any):
@@ -86,8 +92,11 @@ class NSGA2(Strategy):
             self._told.clear()
 
     def _survivors(self, trials: list[Trial]) -> list[_Member]:
-        """Rank feasible trials by dominance and crowding, the others behind them by violation; keep the best."""
+        """Rank feasible trials by dominance and crowding, so the stopped ones of each rung; keep the best."""
         members = self._ranked([trial for trial in trials if trial.state == "complete"])
+        stopped = [trial for trial in trials if trial.state == "stopped"]
+        for rung in {trial.rung for trial in stopped}:
+            members += self._ranked([trial for trial in stopped if trial.rung == rung])
         members += [
             _Member(trial, total_violation(self.constraints, trial.metrics), rank=0, crowding=0.0)
             for trial in trials

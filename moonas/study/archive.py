@@ -13,16 +13,20 @@ from moonas.encoding.encoding import Encoding, Genotype
 from moonas.errors import RunFolderError
 from moonas.problem.trial import Trial
 from moonas.study.archive_file import open_archive_file, plain_words, undamaged
+from moonas.study.partial_results import PartialResults
 
 _ELAPSED = "elapsed"
 _FIELDS = "number, key, state, genotype, architecture, metrics, seconds, error"
 
 
 class Archive:
-    """Trials by the key of their architecture, and a few facts about the run.
+    """Trials by the key of their architecture, results on the way to them, and a few facts about the run.
 
     A trial is on disk when `append` returns, power cuts included as far as the disk keeps its word. Readers in other
     processes do not disturb the one that writes.
+
+    Attributes:
+        partial: what was measured on the way to trials.
     """
 
     def __init__(self, path: Path, encoding: Encoding, *, writable: bool = True):
@@ -40,6 +44,8 @@ class Archive:
         self._encoding = encoding
         self._writable = writable
         self._connection = open_archive_file(path, writable=writable)
+        with plain_words(path):
+            self.partial = PartialResults(self._connection, path)
         self._check_genes()
 
     def _check_genes(self) -> None:
@@ -90,14 +96,16 @@ class Archive:
     def clear(self) -> None:
         """Forget all trials and facts, but for what the genes are."""
         with plain_words(self.path):
-            self._connection.executescript("BEGIN; DELETE FROM trials; DELETE FROM facts; COMMIT;")
+            self._connection.executescript("BEGIN; DELETE FROM trials; DELETE FROM rungs; DELETE FROM facts; COMMIT;")
         self._check_genes()
 
     def forget_failures(self) -> None:
         """Drop the failed trials, so that they will be tried again; the time that they took counts on."""
         self.note_elapsed(self.elapsed)
         with plain_words(self.path):
-            self._connection.execute("DELETE FROM trials WHERE state = 'failed'")
+            self._connection.executescript(
+                "BEGIN; DELETE FROM trials WHERE state = 'failed'; DELETE FROM rungs WHERE error <> ''; COMMIT;"
+            )
 
     @property
     def elapsed(self) -> float:
@@ -177,7 +185,8 @@ class Archive:
                 f"{self.path} was written when genotype {genes} meant {key}, and now it means {architecture.key}: "
                 "the encoding has changed; give another folder"
             )
-        return Trial(number, genes, architecture, state, measured, seconds, error)
+        rung = self.partial.highest_rung(key) if state == "stopped" else 0
+        return Trial(number, genes, architecture, state, measured, seconds, error, rung)
 
 
 def _dtype(column: pd.Series) -> str:

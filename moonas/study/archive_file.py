@@ -17,6 +17,12 @@ CREATE TABLE IF NOT EXISTS trials (
     elapsed REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_LATER = """
+CREATE TABLE IF NOT EXISTS rungs (
+    key TEXT NOT NULL, rung INTEGER NOT NULL, metrics TEXT NOT NULL, seconds REAL NOT NULL, error TEXT NOT NULL,
+    PRIMARY KEY (key, rung));
+"""
+"""Tables that files of the same format may lack; who writes adds them, who reads takes them for empty."""
 _APPLICATION = int.from_bytes(b"moon")
 """Marks files of ours; kept in them as SQLite's application_id."""
 _FORMAT = 1
@@ -53,7 +59,15 @@ def open_archive_file(path: Path, *, writable: bool) -> sqlite3.Connection:
             _check_marks(connection, path)
         else:
             _make_tables(connection)
+        if writable and not has_table(connection, "rungs"):
+            connection.executescript(_LATER)
         return connection
+
+
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether a file has a table."""
+    count: int = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (name,)).fetchone()[0]
+    return count > 0
 
 
 def _connect(location: str, *, uri: bool = False) -> sqlite3.Connection:
@@ -71,7 +85,7 @@ def _connect_for_reading(path: Path) -> sqlite3.Connection:
 
 def _make_tables(connection: sqlite3.Connection) -> None:
     marks = f"PRAGMA application_id={_APPLICATION}; PRAGMA user_version={_FORMAT};"
-    connection.executescript(f"BEGIN; {_SCHEMA} {marks} COMMIT;")
+    connection.executescript(f"BEGIN; {_SCHEMA} {_LATER} {marks} COMMIT;")
     connection.execute("PRAGMA journal_mode=WAL")  # afterwards, so that the marks are in the file itself
 
 

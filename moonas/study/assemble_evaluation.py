@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from moonas.registry import import_path
 from moonas.spec.metric import LATENCY_COLUMNS, METRICS
 from moonas.spec.objective import MetricUse
 from moonas.spec.problem import ProblemSpec
+from moonas.spec.training import FidelitySpec
 from moonas.study.assemble import assemble_device, metric_columns
 from moonas.study.executor import InProcessExecutor, ProcessExecutor
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from moonas.training.split import SearchData
     from moonas.training.trainer import Trainer
 
-_SCORED_IMAGES = 64
+SCORED_IMAGES = 64
 """The batch of zero-cost proxies, as their papers take it."""
 
 
@@ -70,7 +72,7 @@ def _processor(spec: ProblemSpec) -> str:
 
 
 def assemble_evaluators(spec: ProblemSpec, data: SearchData | None, precision: Precision) -> tuple[Evaluator, ...]:
-    """Make the evaluators for what is to be measured.
+    """Make the evaluators for what is to be measured; the last ones are those of a halving, from the first rung.
 
     Args:
         spec: says what.
@@ -81,7 +83,7 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None, precision: P
         MoonasError: if a function of the user's own cannot be imported.
     """
     columns = [column for column in metric_columns(spec) if column not in spec.tabled]
-    trainer = None if data is None else _trainer(spec, data, precision)
+    trainer = None if data is None else assemble_trainer(spec, data, spec.fidelity, precision)
     task = _task(spec, data)
     evaluators: list[Evaluator] = _tabled(spec)
     static = [name for name in columns if name in METRICS and METRICS[name].source == "static"]
@@ -89,15 +91,16 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None, precision: P
         evaluators.append(StaticEvaluator(static, task))
     scores = [name for name in columns if name in METRICS and METRICS[name].source == "zero_cost"]
     if scores and trainer:
-        evaluators.append(ZeroCostEvaluator(scores, trainer.task, *trainer.data.first(_SCORED_IMAGES)))
+        evaluators.append(ZeroCostEvaluator(scores, trainer.task, *trainer.data.first(SCORED_IMAGES)))
     cheap = _functions(spec, task, "cheap")
     if cheap.functions:
         evaluators.append(FunctionEvaluator(cheap, gated=False))
     if any(name in LATENCY_COLUMNS for name in columns):
         evaluators += _latency(spec, task)
     dear = _functions(spec, trainer.task if trainer else task, "dear")
-    if trainer and (dear.functions or {"accuracy", "training_loss"} & set(columns)):
-        evaluators.append(TrainingEvaluator(trainer, dear))
+    if trainer and data and (dear.functions or {"accuracy", "training_loss"} & set(columns)):
+        trainers = [*(assemble_trainer(spec, data, rung, precision) for rung in spec.rungs[:-1]), trainer]
+        evaluators += [TrainingEvaluator(each, replace(dear, task=each.task)) for each in trainers]
     elif dear.functions:
         evaluators.append(FunctionEvaluator(dear, gated=True))
     return tuple(evaluators)
@@ -112,12 +115,12 @@ def _tabled(spec: ProblemSpec) -> list[Evaluator]:
     return [TableEvaluator(read_table(path, table.match, columns), wanted, table.by, f"table {path.name}")]
 
 
-def _trainer(spec: ProblemSpec, data: SearchData, precision: Precision) -> Trainer:
+def assemble_trainer(spec: ProblemSpec, data: SearchData, fidelity: FidelitySpec, precision: Precision) -> Trainer:
+    """Make what trains networks."""
     from moonas.training.trainer import Trainer  # torch
 
     seed = spec.data.seed if spec.data else 0
-    device = _processor(spec)
-    return Trainer(data, spec.fidelity, spec.training, seed=seed, device=device, precision=precision)
+    return Trainer(data, fidelity, spec.training, seed=seed, device=_processor(spec), precision=precision)
 
 
 def load_task(spec: ProblemSpec) -> Task:

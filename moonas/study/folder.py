@@ -30,7 +30,7 @@ _EXTENSIBLE: dict[str, bool | set[str]] = {"budget": True, "workers": True, "nam
 """What may differ from run to run in one folder: it changes how far a search goes, not where. Data and tables are known
 by their fingerprints."""
 
-_RESULTS = {"trials.csv", "pareto.csv", "pareto.png", "audit.csv", "agreement.csv", "audit.png"}
+_RESULTS = {"trials.csv", "pareto.csv", "rungs.csv", "pareto.png", "audit.csv", "agreement.csv", "audit.png"}
 _WRITTEN = {"problem.yaml", "environment.json", *_RESULTS, *HANDED_OVER}
 
 

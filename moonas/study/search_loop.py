@@ -22,6 +22,7 @@ from moonas.spec.problem import ProblemSpec
 from moonas.strategy.strategy import Strategy
 from moonas.study import assemble
 from moonas.study.progress import Listener, Snapshot
+from moonas.study.screening import screening_of
 from moonas.study.session import FAILED_START, Session
 
 Outcome = Literal["done", "exhausted", "out of time"]
@@ -44,7 +45,7 @@ class SearchLoop:
         listeners: Iterable[Listener | None],
     ):
         """Take what is asked (`strategy`), what answers (`session`), and who wants to know (`listeners`)."""
-        self._session, self._strategy = session, strategy
+        self._session, self._strategy, self._screening = session, strategy, screening_of(spec, session)
         self._listeners = [listener for listener in listeners if listener is not None]
         session.begin_walk()
         self._population = spec.search.population
@@ -65,7 +66,7 @@ class SearchLoop:
         try:
             while len(self._told) < self._budget.trials and barren < _BARREN_ASKS:
                 self._check_time()
-                genotypes = self._ask()[: self._budget.trials - len(self._told)]
+                genotypes = self._propose(self._budget.trials - len(self._told))
                 if not genotypes:
                     return "exhausted"
                 told_before = len(self._told)
@@ -78,14 +79,22 @@ class SearchLoop:
             return "out of time"
         return "exhausted" if barren else "done"
 
-    def _ask(self) -> list[Genotype]:
+    def _propose(self, most: int) -> list[Genotype]:
+        """The next generation, screened if that is due; at most so many."""
+        screening = self._screening
+        if screening is None or not screening.is_due(first=not self._told):
+            return self._ask(self._population)[:most]
+        genotypes = self._ask(screening.wanted(self._population))
+        return screening.best(genotypes, min(self._population, most), pulse=self._check_time)
+
+    def _ask(self, count: int) -> list[Genotype]:
         """What the strategy proposes, checked: it may be the user's own.
 
         Raises:
             StrategyError: if these are no genotypes.
         """
         with self._strategys_border("ask"):
-            genotypes = [tuple(map(operator.index, genotype)) for genotype in self._strategy.ask(self._population)]
+            genotypes = [tuple(map(operator.index, genotype)) for genotype in self._strategy.ask(count)]
             for genotype in genotypes:
                 self._session.encoding.check(genotype)
             return genotypes

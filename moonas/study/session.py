@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from moonas.encoding.encoding import Encoding, Genotype
 from moonas.evaluation.evaluator import Candidate
 from moonas.evaluation.pipeline import Pipeline
+from moonas.evaluation.rungs import Partial
 from moonas.evaluation.table import TableEvaluator
 from moonas.network.architecture import Architecture
 from moonas.problem.objective import Constraint
@@ -29,7 +30,9 @@ from moonas.study.assemble_evaluation import (
     load_data,
     trial_seed,
 )
+from moonas.study.assemble_halving import assemble_rungs, assemble_scorers
 from moonas.study.folder import RunFolder
+from moonas.study.partial_results import SCREEN
 
 if TYPE_CHECKING:
     from moonas.training.precision import Precision
@@ -124,28 +127,68 @@ class Session:
         architectures = [self.encoding.decode(genotype) for genotype in genotypes]
         trials: dict[str, Trial] = {}
         asked: list[tuple[int, Genotype, Candidate]] = []
+        ended: list[Trial] = []  # that an interrupted run made of this very generation, as far as the path tells
         for key, architecture in {a.key: a for a in architectures}.items():
-            known = self.archive.get(key)
+            known, is_new = self.archive.get(key), key not in self._walked
             number = self._next_number(key, known)
             if known is not None:
                 trials[key] = known
+                ended += [known] if is_new else []
                 told(known)
             else:
                 asked.append((number, self.encoding.encode(architecture), self._candidate(architecture)))
-        self._since = time.monotonic()
         try:
-            for trial in self._pipeline.run(self._executor, asked, pulse=pulse) if asked else ():
-                trials[trial.key] = trial  # first, so that an interruption cannot free a number that is on disk
-                self.archive.append(trial, elapsed=self.elapsed)
-                self.evaluated += 1
-                told(trial)
+            with self._on_the_clock():
+                for trial in self._pipeline.run(self._executor, asked, pulse=pulse, ended=ended) if asked else ():
+                    trials[trial.key] = trial  # first, so that an interruption cannot free a number that is on disk
+                    self.archive.append(trial, elapsed=self.elapsed)
+                    self.evaluated += 1
+                    told(trial)
         finally:
-            self._spent, self._since = self.elapsed, 0.0
             for number, _, candidate in asked:  # interrupted, the rest has no number yet
                 if candidate.architecture.key not in trials:
                     self._taken.discard(number)
                     self._walked.discard(candidate.architecture.key)
         return [trials[architecture.key] for architecture in architectures]
+
+    def score(self, genotypes: Sequence[Genotype], *, pulse: Callable[[], None]) -> dict[str, Partial]:
+        """Score genotypes for a screening: by the key of their architecture, what is counted of it and the score.
+
+        Args:
+            genotypes: any.
+            pulse: called whenever a part of it is done.
+        """
+        architectures = {a.key: a for a in map(self.encoding.decode, genotypes)}
+        scores = {key: self.archive.partial.recall(key).get(SCREEN) for key in architectures}
+        asked = [
+            (number, self.encoding.encode(architectures[key]), self._candidate(architectures[key]))
+            for number, key in enumerate(scores)
+            if scores[key] is None
+        ]
+        with self._on_the_clock():
+            for trial in self._scorer.run(self._executor, asked, pulse=pulse) if asked else ():
+                error = trial.error if trial.state == "failed" else ""
+                scores[trial.key] = Partial(trial.metrics, trial.seconds, error)
+                self.keep(trial.key, SCREEN, Partial(trial.metrics, trial.seconds, error))
+        return {key: score for key, score in scores.items() if score is not None}
+
+    def recall(self, key: str) -> Mapping[int, Partial]:
+        """What was measured of an architecture on the way to a trial."""
+        return self.archive.partial.recall(key)
+
+    def keep(self, key: str, rung: int, result: Partial) -> None:
+        """Write down what was measured on the way to a trial, and when."""
+        self.archive.partial.keep(key, rung, result)
+        self.archive.note_elapsed(self.elapsed)
+
+    @contextmanager
+    def _on_the_clock(self) -> Iterator[None]:
+        """Let the time of a block count as the search's."""
+        self._since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._spent, self._since = self.elapsed, 0.0
 
     def close(self) -> None:
         """End the workers, close the archive, let the folder go."""
@@ -182,7 +225,14 @@ class Session:
     def _pipeline(self) -> Pipeline:
         with as_given(self._given):
             evaluators = assemble_evaluators(self._spec, self._data, self._precision if self._data else "float32")
-        return Pipeline(self._name, evaluators, self._constraints)
+        rungs = assemble_rungs(self._spec, self._data, memory=self)
+        return Pipeline(self._name, evaluators, self._constraints, rungs=rungs)
+
+    @cached_property
+    def _scorer(self) -> Pipeline:
+        """What measures for a screening; its evaluators are installed behind the others."""
+        evaluators, before = assemble_scorers(self._spec, self._data), len(self._pipeline.evaluators)
+        return Pipeline(self._name, evaluators, self._constraints, first_stage=before)
 
     @cached_property
     def _precision(self) -> Precision:
@@ -205,4 +255,5 @@ class Session:
                 complaint = "holds metrics of another table; give another folder"
                 self.archive.agree("table", evaluator.fingerprint, complaint)
         self._scratch = self._folder.make_scratch()
-        return assemble_executor(self._spec, self._name, self._pipeline.evaluators, self._scratch)
+        evaluators = (*self._pipeline.evaluators, *self._scorer.evaluators)
+        return assemble_executor(self._spec, self._name, evaluators, self._scratch)

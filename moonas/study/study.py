@@ -111,6 +111,16 @@ class Study:
         trials = self.trials
         return hypervolume_history(trials, self._boxed_objectives(trials))
 
+    @property
+    def rungs(self) -> pd.DataFrame:
+        """All trainings of a halving so far, one row each, empty without one.
+
+        `key, number` (none yet for what is not a trial yet), `rung` (from 1), `epochs, samples, resolution` (none for
+        all there are), `accuracy, training_loss, seconds`.
+        """
+        with self._reading() as archive:
+            return archive.partial.to_frame(self.spec.rungs)
+
     def architecture(self, key: str) -> Architecture:
         """The architecture of a trial; `.build(task)` makes the PyTorch module.
 
@@ -210,7 +220,7 @@ class Study:
         return with_box(self.objectives, first_generation(trials, self.spec.search.population))
 
     def _write_results(self, archive: Archive) -> None:
-        """Write trials.csv, pareto.csv and pareto.png.
+        """Write trials.csv, pareto.csv, pareto.png, and of a halving rungs.csv.
 
         Raises:
             RunFolderError: if they cannot be written.
@@ -219,6 +229,9 @@ class Study:
         front = pareto_front(trials, self.objectives)
         self._folder.write("trials.csv", lambda path: trials.to_csv(path, index=False))
         self._folder.write("pareto.csv", lambda path: front.to_csv(path, index=False))
+        if self.spec.search.halving is not None:
+            rungs = archive.partial.to_frame(self.spec.rungs)
+            self._folder.write("rungs.csv", lambda path: rungs.to_csv(path, index=False))
         if len(front):
             try:
                 self._folder.write("pareto.png", lambda path: self.plot(path, trials))

@@ -1,0 +1,72 @@
+"""Evaluators asked about candidates, by way of an executor: what breaks there becomes the failure of a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, Future, as_completed
+from dataclasses import dataclass
+
+from moonas.errors import CandidateError, WorkerStartError, one_line
+from moonas.evaluation import worker
+from moonas.evaluation.evaluator import Failure, Outcome
+from moonas.evaluation.pending import Pending
+
+_LARGEST_BATCH = 32
+"""Candidates that an evaluator gets together: all of them are in memory at once."""
+
+Answer = Future[tuple[list[Outcome], float]]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How the evaluators of a study are asked, which the executor's workers have installed under its name."""
+
+    executor: Executor
+    study: str
+
+    def submit(self, stage: int, chunk: Sequence[Pending]) -> Answer:
+        """Ask evaluator number `stage`, and do not wait."""
+        return self.executor.submit(worker.evaluate, self.study, stage, [pending.candidate for pending in chunk])
+
+    def ask(self, stage: int, batch: Sequence[Pending], *, together: bool) -> Iterator[Pending]:
+        """Ask one evaluator about a batch, and yield each candidate when it is answered.
+
+        A chunk that breaks as a whole (its worker died, its time ran out) is taken apart, to find who broke it; and who
+        fails in company is asked again alone, for the company may have taken all memory.
+        """
+        size = _LARGEST_BATCH if together else 1
+        chunks = [list(batch[start : start + size]) for start in range(0, len(batch), size)]
+        while chunks:
+            # What wants the machine for itself goes one at a time, also when a batch was taken apart.
+            count = 1 if together else len(chunks)
+            futures = {self.submit(stage, chunk): chunk for chunk in chunks[:count]}
+            chunks = chunks[count:]
+            try:
+                for future in as_completed(futures):
+                    chunk = futures[future]
+                    outcomes, seconds = answer_of(future, len(chunk))
+                    if outcomes is None:
+                        chunks += [[pending] for pending in chunk]
+                        continue
+                    for pending, outcome in zip(chunk, outcomes, strict=True):
+                        if isinstance(outcome, Failure) and len(chunk) > 1:
+                            chunks.append([pending])
+                            continue
+                        pending.take(outcome, seconds / len(chunk))
+                        yield pending
+            finally:
+                for future in futures:  # nobody waits any longer, if this was interrupted
+                    future.cancel()
+
+
+def answer_of(future: Answer, count: int) -> tuple[list[Outcome] | None, float]:
+    """The outcomes of a chunk of `count` candidates and their seconds; None for several that broke as a whole."""
+    try:
+        outcomes, seconds = future.result()
+        if len(outcomes) != count:
+            raise CandidateError(f"the evaluator gave {len(outcomes)} outcomes for {count} candidates")
+    except (WorkerStartError, CancelledError):  # no candidate's fault
+        raise
+    except (Exception, SystemExit) as error:  # the trial border: whatever broke the chunk
+        return (None if count > 1 else [Failure(one_line(error))]), getattr(error, "seconds", 0.0)
+    return outcomes, seconds

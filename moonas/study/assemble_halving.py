@@ -1,0 +1,75 @@
+"""The composition root of what spares work: a halving of trainings, a screening before them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from moonas.errors import SpecError
+from moonas.evaluation.evaluator import Evaluator
+from moonas.evaluation.rungs import Memory, Rungs
+from moonas.evaluation.static import StaticEvaluator
+from moonas.evaluation.zero_cost import ZeroCostEvaluator
+from moonas.problem.objective import Objective
+from moonas.spec.halving import HalvingSpec, ScreenSpec
+from moonas.spec.metric import METRICS
+from moonas.spec.problem import ProblemSpec
+from moonas.spec.training import FidelitySpec
+from moonas.study.assemble import assemble_objectives
+from moonas.study.assemble_evaluation import SCORED_IMAGES, assemble_trainer
+
+if TYPE_CHECKING:
+    from moonas.training.split import SearchData
+
+
+def assemble_rungs(spec: ProblemSpec, data: SearchData | None, memory: Memory) -> Rungs | None:
+    """Make what decides who is trained further; None for a search without halving.
+
+    Raises:
+        SpecError: if the data show that a rung takes no less work than the next.
+    """
+    from moonas.strategy.halving import Bracket  # pymoo
+
+    halving = spec.search.halving
+    if halving is None or data is None:
+        return None
+    _check_order(halving, spec.rungs, data)
+    count, objectives, chance = len(spec.rungs), assemble_objectives(spec), _commonest_share(data)
+    start = partial(Bracket, rungs=count, keep=halving.keep, objectives=objectives, chance=chance)
+    return Rungs(count, start, memory)
+
+
+def _check_order(halving: HalvingSpec, rungs: Sequence[FidelitySpec], data: SearchData) -> None:
+    images, side = len(data.train), min(data.task.input_shape[1:])
+    for i, (work, following) in enumerate(pairwise(rung.work(images, side) for rung in rungs)):
+        if work >= following:
+            raise SpecError(f"search.halving.rungs.{i}: {halving.complaint(i)}")
+
+
+def _commonest_share(data: SearchData) -> float:
+    """The accuracy of always naming the commonest class of the validation data: what is to be had without learning."""
+    return float(np.bincount(data.val.labels).max() / len(data.val))
+
+
+def assemble_scorers(spec: ProblemSpec, data: SearchData | None) -> tuple[Evaluator, ...]:
+    """Make the evaluators of a screening: what is counted, then the score. None for a search without."""
+    if spec.search.screen is None or data is None:
+        return ()
+    trainer = assemble_trainer(spec, data, spec.fidelity, "float32")
+    score = ZeroCostEvaluator([spec.search.screen.metric], trainer.task, *trainer.data.first(SCORED_IMAGES))
+    counted = list(dict.fromkeys(use.column for _, use in spec.metric_uses if _is_counted(use.column)))
+    return (StaticEvaluator(counted, data.task), score) if counted else (score,)
+
+
+def screening_objectives(spec: ProblemSpec, screen: ScreenSpec) -> tuple[Objective, ...]:
+    """By what candidates of a screening are compared: the score, and the objectives that are counted."""
+    counted = (objective for objective in assemble_objectives(spec) if _is_counted(objective.metric))
+    return Objective(screen.metric, METRICS[screen.metric].goal), *counted
+
+
+def _is_counted(column: str) -> bool:
+    return column in METRICS and METRICS[column].source == "static"

@@ -1,0 +1,83 @@
+"""Results on the way to trials, in the archive: what a halving and a screening measured, whoever became a trial."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from moonas.evaluation.rungs import Partial
+from moonas.spec.training import FidelitySpec
+from moonas.study.archive_file import has_table, plain_words, undamaged
+
+SCREEN = -1
+"""The place, before all rungs, of the scores of a screening."""
+
+_COLUMNS = {
+    "key": "object",
+    "number": "Int64",
+    "rung": "int64",
+    "epochs": "int64",
+    "samples": "Int64",
+    "resolution": "Int64",
+    "accuracy": "float64",
+    "training_loss": "float64",
+    "seconds": "float64",
+}
+
+
+class PartialResults:
+    """Partial results by architecture and rung: -1 for a screening's, 0 for what precedes training, then the rungs."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path):
+        """Take the archive's connection; one that only reads may be to a file that was made without the table."""
+        self._connection, self._path = connection, path
+        self._is_there = has_table(connection, "rungs")
+
+    def recall(self, key: str) -> dict[int, Partial]:
+        """The results of an architecture by rung."""
+        with undamaged(self._path):
+            rows = self._rows("WHERE key = ?", key)
+            return {rung: Partial(json.loads(metrics), seconds, error) for _, rung, metrics, seconds, error in rows}
+
+    def keep(self, key: str, rung: int, result: Partial) -> None:
+        """Write a result; on return it is on disk."""
+        row = (key, rung, json.dumps(dict(result.metrics)), result.seconds, result.error)
+        with plain_words(self._path):
+            self._connection.execute("INSERT OR REPLACE INTO rungs VALUES (?, ?, ?, ?, ?)", row)
+
+    def highest_rung(self, key: str) -> int:
+        """The last rung at which an architecture was trained; 0 if at none."""
+        return max((*self.recall(key), 0))
+
+    def to_frame(self, fidelities: Sequence[FidelitySpec]) -> pd.DataFrame:
+        """One row a training, by number and rung; those of architectures that are no trials yet come last.
+
+        Args:
+            fidelities: of the rungs.
+        """
+        rows: list[tuple[Any, ...]] = []
+        with undamaged(self._path):
+            for key, rung, metrics, seconds, _ in self._rows("WHERE rung > 0 ORDER BY key, rung"):
+                given, measured = fidelities[rung - 1], json.loads(metrics)
+                trained = (given.epochs, given.samples, given.resolution)
+                found = (measured.get("accuracy"), measured.get("training_loss"), seconds)
+                rows.append((key, self._number(key), rung, *trained, *found))
+            frame = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+            return frame.sort_values(["number", "key", "rung"], ignore_index=True)
+
+    def _number(self, key: str) -> int | None:
+        with plain_words(self._path):
+            row = self._connection.execute("SELECT number FROM trials WHERE key = ?", (key,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def _rows(self, clause: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        if not self._is_there:
+            return []
+        with plain_words(self._path):
+            query = f"SELECT key, rung, metrics, seconds, error FROM rungs {clause}"
+            return self._connection.execute(query, arguments).fetchall()
