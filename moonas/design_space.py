@@ -52,7 +52,8 @@ def sample(
     from moonas.study.start import load
 
     chosen = {} if encoding is None else {"encoding": encoding}
-    drawing = {"search.strategy": "random", "budget.trials": networks}
+    alike = {"search.halving": None, "search.screen": None}  # all are evaluated, and trained as much
+    drawing = {"search.strategy": "random", **alike, "budget.trials": networks}
     study = load(problem, out=out, overrides={**(overrides or {}), **chosen, **drawing})
     study.run(progress=progress)
     return study
@@ -193,20 +194,24 @@ def _spaces(*studies: Study) -> dict[str, pd.DataFrame]:
         trials, name = study.trials, study.spec.encoding.name
         if not trials["state"].isin(["complete", "failed"]).any():
             raise MoonasError(f"{study.out} holds no network that keeps the limits, so there is nothing to judge")
-        if study.spec.search.strategy != "random":
-            raise MoonasError(
-                f"{study.out} was searched by {study.spec.search.strategy}, which prefers good networks; a space is "
-                "judged by random ones: --set search.strategy=random"
-            )
-        for part in ("halving", "screen"):
-            if getattr(study.spec.search, part) is not None:
-                what = f"{study.out} was searched with search.{part}, which leaves out networks or their training"
-                raise MoonasError(f"{what}; a space is judged by random ones, all trained alike")
+        _refuse_preference(study)
         name = name if named.count(name) == 1 else str(study.out)
         if name in spaces:
             raise MoonasError(f"{name} is given twice")
         spaces[name] = trials
     return spaces
+
+
+def _refuse_preference(study: Study) -> None:
+    """Refuse a study that spent more on networks that looked better."""
+    search = study.spec.search
+    for key, by in (("strategy", search.strategy), ("halving", "halving"), ("screen", "screening")):
+        neutral = "random" if key == "strategy" else None
+        if getattr(search, key) != neutral:
+            raise MoonasError(
+                f"{study.out} was searched by {by}, which prefers good networks; a space is judged by random ones: "
+                f"--set search.{key}={neutral or 'null'}"
+            )
 
 
 def _blank_inactive(trials: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:

@@ -117,6 +117,11 @@ def test_what_cannot_be_judged_is_refused_in_one_sentence(sampled: Study, here: 
     tiny = {"encoding": "tiny_cnn", "budget": {"trials": 4}, "search": {"population": 4}}
     moonas.load({**PROBLEM, **tiny}, out="runs/searched").run()
     assert "was searched by nsga2, which prefers good networks" in refused("runs/searched")
+    screen = {"strategy": "random", "population": 4, "screen": {"metric": "synflow", "keep": 0.5}}
+    data = {"data": "digits", "encoding": "tiny_cnn", "objectives": [{"metric": "params"}], "search": screen}
+    problem = {**{key: value for key, value in PROBLEM.items() if key != "task"}, **data, "budget": {"trials": 4}}
+    moonas.load(problem, out="runs/screened").run()
+    assert "was searched by screening, which prefers good networks" in refused("runs/screened")
     design_space.sample({**PROBLEM, "task": {"input_shape": [1, 9, 9], "classes": 3}}, networks=2, out="runs/other")
     assert "its task differs" in refused(str(sampled.out), "runs/other")
     other = {**PROBLEM, "objectives": [{"metric": "params"}]}

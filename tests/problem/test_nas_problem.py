@@ -226,6 +226,11 @@ def test_a_failed_trial_is_infeasible_whatever_was_measured() -> None:
     np.testing.assert_array_equal(out["G"][:, :-1], np.zeros((2, 2)))
 
 
+def test_a_stopped_trial_is_unfit_but_not_by_limits_on_what_more_training_might_have_reached() -> None:
+    out = evaluated(("stopped", {"accuracy": 0.05, "cost": 3.0}), ("failed", {}))
+    np.testing.assert_array_equal(out["G"], [[0, 0, 1], [0, 0, np.inf]])
+
+
 def test_a_problem_without_limits_still_knows_what_failed() -> None:
     out = evaluated(("complete", {"accuracy": 0.5, "cost": 1.0}), ("failed", {}), constraints=())
     np.testing.assert_array_equal(out["G"], [[0], [np.inf]])

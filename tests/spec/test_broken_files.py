@@ -120,7 +120,7 @@ UNKNOWN_KEYS = [
     case(
         "unknown_nested_key",
         line(8, "search:\n  populaton: 8"),
-        "{file}, line 9, search.populaton: unknown key; choose from options, population, strategy; "
+        "{file}, line 9, search.populaton: unknown key; choose from halving, options, population, screen, strategy; "
         "did you mean 'population'?",
     ),
     case(
@@ -958,6 +958,101 @@ SEVERAL = [
     ),
 ]
 
+PROXIES = ", ".join(sorted(name for name, metric in METRICS.items() if metric.source == "zero_cost"))
+NO_LESS_WORK = "takes no less work (epochs x images x pixels x seeds) than"
+
+
+def halving(text: str, fidelity: str = "{}", *, to: str = PROBLEM) -> str:
+    """The problem with a halving on line 8 and a fidelity on line 9."""
+    return line(8, f"search: {{halving: {text}}}", of=to) + f"fidelity: {fidelity}\n"
+
+
+SPARING = [
+    case(
+        "halving_without_rungs",
+        halving("{keep: 0.5}"),
+        "{file}, line 8, search.halving.rungs: is missing",
+    ),
+    case(
+        "halving_of_no_rungs",
+        halving("{rungs: []}"),
+        "{file}, line 8, search.halving.rungs: must hold at least one, is an empty list",
+    ),
+    case(
+        "halving_that_keeps_nobody",
+        halving("{rungs: [{epochs: 1}], keep: 0}"),
+        "{file}, line 8, search.halving.keep: must be more than 0, is 0",
+    ),
+    case(
+        "halving_that_keeps_all",
+        halving("{rungs: [{epochs: 1}], keep: 1}"),
+        "{file}, line 8, search.halving.keep: must be less than 1, is 1",
+    ),
+    case(
+        "unknown_key_of_a_rung",
+        halving("{rungs: [{epochs: 1, sample: 5}]}"),
+        "{file}, line 8, search.halving.rungs.0.sample: unknown key; "
+        "choose from epochs, resolution, samples, seeds; did you mean 'samples'?",
+    ),
+    case(
+        "rungs_in_the_wrong_order",
+        halving("{rungs: [{epochs: 2, samples: 500}, {epochs: 3, samples: 100}]}"),
+        f"{{file}}, line 8, search.halving.rungs.0: {NO_LESS_WORK} rung 2; the cheapest rung comes first",
+    ),
+    case(
+        "rung_as_dear_as_the_top",
+        halving("{rungs: [{epochs: 2, samples: 100}, {epochs: 5, samples: 100}]}", "{epochs: 1, samples: 500}"),
+        f"{{file}}, line 8, search.halving.rungs.1: {NO_LESS_WORK} the problem's fidelity, which is the top rung; "
+        "the cheapest rung comes first",
+    ),
+    case(
+        "rungs_whose_pixels_make_them_dear",
+        halving("{rungs: [{epochs: 1, resolution: 16}]}", "{epochs: 2, resolution: 8}"),
+        f"{{file}}, line 8, search.halving.rungs.0: {NO_LESS_WORK} the problem's fidelity, which is the top rung; "
+        "the cheapest rung comes first",
+    ),
+    case(
+        "halving_without_training",
+        without_data("search: {halving: {rungs: [{epochs: 1}]}}"),
+        "{file}, line 4, search.halving: compares networks by their training; "
+        "give an objective that comes of it, as accuracy",
+    ),
+    case(
+        "halving_by_objectives_that_need_no_training",
+        halving("{rungs: [{epochs: 1}]}").replace("accuracy", "flops"),
+        "{file}, line 8, search.halving: compares networks by their training; "
+        "give an objective that comes of it, as accuracy",
+    ),
+    case(
+        "rung_of_a_resolution_for_sequences",
+        halving("{rungs: [{epochs: 1, resolution: 8}]}").replace(
+            "{name: digits}", "{name: npz, path: x.npz, kind: sequences}"
+        ),
+        "{file}, line 8, search.halving.rungs.0.resolution: is for images; these are sequences",
+    ),
+    case(
+        "screen_by_what_is_no_proxy",
+        line(8, "search: {screen: {metric: synflo}}"),
+        f"{{file}}, line 8, search.screen.metric: 'synflo' is no zero-cost proxy; "
+        f"choose from {PROXIES}; did you mean 'synflow'?",
+    ),
+    case(
+        "screen_that_keeps_all",
+        line(8, "search: {screen: {metric: synflow, keep: 1}}"),
+        "{file}, line 8, search.screen.keep: must be less than 1, is 1",
+    ),
+    case(
+        "screen_of_odd_generations",
+        line(8, "search: {screen: {metric: synflow, generations: second}}"),
+        "{file}, line 8, search.screen.generations: must be one of first, all, is the text 'second'",
+    ),
+    case(
+        "screen_without_data",
+        without_data("search: {screen: {metric: synflow}}"),
+        "{file}, line 4, search.screen: synflow needs data to look at",
+    ),
+]
+
 BROKEN_PROBLEMS = [
     *UNKNOWN_KEYS,
     *WRONG_TYPES,
@@ -969,6 +1064,7 @@ BROKEN_PROBLEMS = [
     *NOT_YAML,
     *TAGS,
     *SEVERAL,
+    *SPARING,
 ]
 
 BROKEN_ENCODINGS = [

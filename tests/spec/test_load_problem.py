@@ -373,6 +373,25 @@ def test_each_phase_is_the_same_problem_at_another_fidelity() -> None:
     assert full.encoding == validate.encoding == spec.encoding
 
 
+def test_all_networks_of_the_other_phases_are_trained_alike() -> None:
+    halving = {"rungs": [{"epochs": 1, "samples": 64}], "keep": 0.5}
+    spec = load_problem("digits", overrides={"search.halving": halving})
+    assert len(spec.rungs) == 2
+    for phase in ("validate", "full"):
+        assert spec.in_phase(phase).search.halving is None
+        assert spec.in_phase(phase).rungs == (spec.phases[phase],)
+    assert spec.in_phase("proxy").search.halving is not None
+
+
+def test_what_only_the_data_can_tell_of_rungs_is_left_to_them() -> None:
+    """Whether 1,000 images at 9 epochs are less than all at 1 depends on how many there are."""
+    rungs = [{"epochs": 9, "samples": 1000}]
+    spec = load_problem("digits", overrides={"search.halving.rungs": rungs, "fidelity": {"epochs": 1}})
+    rung, top = spec.rungs
+    assert rung.work(5_000, 8) > top.work(5_000, 8)
+    assert rung.work(10_000, 8) < top.work(10_000, 8)
+
+
 def test_a_phase_that_is_not_there_is_a_mistake() -> None:
     with pytest.raises(SpecError, match=r"phases\.ful: must be one of validate, full, is the text 'ful'"):
         load_problem("digits", overrides={"phases.ful.epochs": 2})

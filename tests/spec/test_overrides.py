@@ -174,7 +174,8 @@ def test_what_the_caller_hands_over_stays_as_it_was(problem: Path) -> None:
         # A path that leads nowhere.
         (
             {"search.populaton": 8},
-            "{file}, --set search.populaton, search.populaton: unknown key; choose from options, population, strategy; "
+            "{file}, --set search.populaton, search.populaton: unknown key; "
+            "choose from halving, options, population, screen, strategy; "
             "did you mean 'population'?",
         ),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,6 +128,22 @@ def test_the_better_has_the_children() -> None:
 
 def test_a_feasible_trial_is_before_an_infeasible_one_however_good() -> None:
     assert breed([make_trial(0, A, f=9.0, size=10.0), make_trial(1, B, "infeasible", f=1.0, size=10.1)]) == {"A"}
+
+
+def stopped(number: int, at: Genotype, rung: int, **metrics: float) -> Trial:
+    return replace(make_trial(number, at, "stopped", **metrics), rung=rung)
+
+
+def test_a_stopped_trial_is_behind_a_complete_and_before_an_infeasible_one() -> None:
+    halted = stopped(1, B, 2, f=1.0, size=99.0)
+    assert breed([make_trial(0, A, f=9.0, size=10.0), halted]) == {"A"}
+    assert breed([make_trial(0, A, "infeasible", f=0.0, size=10.1), halted]) == {"B"}
+
+
+def test_of_stopped_trials_the_one_that_came_further_is_before_then_the_better() -> None:
+    first, second, better = stopped(0, A, 1, f=1.0), stopped(1, B, 2, f=9.0), stopped(2, C, 2, f=8.0)
+    assert breed([first, second]) == {"B"}
+    assert breed([first, second, better]) == {"C"}
 
 
 def test_of_infeasible_trials_the_smaller_violation_is_before() -> None:
