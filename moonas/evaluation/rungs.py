@@ -18,7 +18,7 @@ UNTRAINED = 0
 
 
 @dataclass(frozen=True)
-class Partial:
+class PartialResult:
     """A result on the way to a trial.
 
     Attributes:
@@ -32,7 +32,7 @@ class Partial:
     error: str = ""
 
     @classmethod
-    def of(cls, outcome: Outcome, seconds: float) -> Partial:
+    def of(cls, outcome: Outcome, seconds: float) -> PartialResult:
         """The partial result that an evaluator's answer is."""
         if isinstance(outcome, Failure):
             return cls({}, round(seconds, 6), outcome.reason)
@@ -47,10 +47,10 @@ class Partial:
 class Memory(Protocol):
     """Where partial results are kept, so that a search that was interrupted repeats none."""
 
-    def recall(self, key: str) -> Mapping[int, Partial]:
+    def recall(self, key: str) -> Mapping[int, PartialResult]:
         """The results of an architecture by rung."""
 
-    def keep(self, key: str, rung: int, result: Partial) -> None:
+    def keep(self, key: str, rung: int, result: PartialResult) -> None:
         """Keep a result; on return it is safe."""
 
 
@@ -113,7 +113,7 @@ class Rungs:
         """
         for pending in waiting:
             if UNTRAINED not in self.memory.recall(pending.key):
-                self.memory.keep(pending.key, UNTRAINED, Partial(pending.metrics, round(pending.seconds, 6)))
+                self.memory.keep(pending.key, UNTRAINED, PartialResult(pending.metrics, round(pending.seconds, 6)))
         others = [pending for pending in map(_as_member, ended) if self.recalls(pending)]
         members = sorted([*waiting, *others], key=lambda pending: (-pending.work, pending.number))
         yield from _Halving(self, asking, first_stage, members).run(pulse)
@@ -162,7 +162,7 @@ class _Halving:
                 future = self._asking.submit(self._first_stage + rung - 1, [pending])
                 self._running[future] = member, rung
 
-    def _conclude(self, member: int, rung: int, result: Partial | None) -> Iterator[Pending]:
+    def _conclude(self, member: int, rung: int, result: PartialResult | None) -> Iterator[Pending]:
         """Let the bracket decide by a result, None for one that is missing of a trial that ended before it."""
         pending = self._members[member]
         if result is not None:
@@ -183,7 +183,7 @@ class _Halving:
             yield self._members[member]
 
 
-def _result_of(future: Answer) -> Partial:
+def _result_of(future: Answer) -> PartialResult:
     outcomes, seconds = answer_of(future, 1)
     assert outcomes is not None, "one candidate cannot break in company"
-    return Partial.of(outcomes[0], seconds)
+    return PartialResult.of(outcomes[0], seconds)

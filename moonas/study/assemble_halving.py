@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moonas.errors import SpecError
-from moonas.evaluation.evaluator import Evaluator
+from moonas.evaluation.evaluator import Evaluator, checked
 from moonas.evaluation.rungs import Memory, Rungs
 from moonas.evaluation.static import StaticEvaluator
 from moonas.evaluation.zero_cost import ZeroCostEvaluator
@@ -52,7 +52,7 @@ def _check_order(halving: HalvingSpec, rungs: Sequence[FidelitySpec], data: Sear
 
 def _commonest_share(data: SearchData) -> float:
     """The accuracy of always naming the commonest class of the validation data: what is to be had without learning."""
-    return float(np.bincount(data.val.labels).max() / len(data.val))
+    return checked("accuracy", float(np.bincount(data.val.labels).max() / len(data.val)))  # in as many digits as theirs
 
 
 def assemble_scorers(spec: ProblemSpec, data: SearchData | None) -> tuple[Evaluator, ...]:

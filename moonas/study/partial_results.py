@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from moonas.evaluation.rungs import Partial
+from moonas.evaluation.rungs import PartialResult
 from moonas.spec.training import FidelitySpec
 from moonas.study.archive_file import has_table, plain_words, undamaged
 
@@ -38,13 +38,15 @@ class PartialResults:
         self._connection, self._path = connection, path
         self._is_there = has_table(connection, "rungs")
 
-    def recall(self, key: str) -> dict[int, Partial]:
+    def recall(self, key: str) -> dict[int, PartialResult]:
         """The results of an architecture by rung."""
         with undamaged(self._path):
             rows = self._rows("WHERE key = ?", key)
-            return {rung: Partial(json.loads(metrics), seconds, error) for _, rung, metrics, seconds, error in rows}
+            return {
+                rung: PartialResult(json.loads(metrics), seconds, error) for _, rung, metrics, seconds, error in rows
+            }
 
-    def keep(self, key: str, rung: int, result: Partial) -> None:
+    def keep(self, key: str, rung: int, result: PartialResult) -> None:
         """Write a result; on return it is on disk."""
         row = (key, rung, json.dumps(dict(result.metrics)), result.seconds, result.error)
         with plain_words(self._path):

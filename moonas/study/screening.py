@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from moonas.encoding.encoding import Genotype
-from moonas.evaluation.rungs import Partial
+from moonas.evaluation.rungs import PartialResult
 from moonas.problem.objective import minimised, total_violation
 from moonas.spec.halving import ScreenSpec
 from moonas.spec.problem import ProblemSpec
@@ -44,7 +44,7 @@ class Screening:
         chosen = set(self._ranked(scores)[:count])
         return [by_key[key] for key in scores if key in chosen]
 
-    def _ranked(self, scores: Mapping[str, Partial]) -> list[str]:
+    def _ranked(self, scores: Mapping[str, PartialResult]) -> list[str]:
         """Keys, the best first; those that break a limit after those that keep all; those without a score last."""
         from moonas.strategy.halving import best_first  # pymoo
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from moonas.encoding.encoding import Encoding, Genotype
 from moonas.evaluation.evaluator import Candidate
 from moonas.evaluation.pipeline import Pipeline
-from moonas.evaluation.rungs import Partial
+from moonas.evaluation.rungs import PartialResult
 from moonas.evaluation.table import TableEvaluator
 from moonas.network.architecture import Architecture
 from moonas.problem.objective import Constraint
@@ -151,7 +151,7 @@ class Session:
                     self._walked.discard(candidate.architecture.key)
         return [trials[architecture.key] for architecture in architectures]
 
-    def score(self, genotypes: Sequence[Genotype], *, pulse: Callable[[], None]) -> dict[str, Partial]:
+    def score(self, genotypes: Sequence[Genotype], *, pulse: Callable[[], None]) -> dict[str, PartialResult]:
         """Score genotypes for a screening: by the key of their architecture, what is counted of it and the score.
 
         Args:
@@ -168,15 +168,15 @@ class Session:
         with self._on_the_clock():
             for trial in self._scorer.run(self._executor, asked, pulse=pulse) if asked else ():
                 error = trial.error if trial.state == "failed" else ""
-                scores[trial.key] = Partial(trial.metrics, trial.seconds, error)
-                self.keep(trial.key, SCREEN, Partial(trial.metrics, trial.seconds, error))
+                scores[trial.key] = PartialResult(trial.metrics, trial.seconds, error)
+                self.keep(trial.key, SCREEN, PartialResult(trial.metrics, trial.seconds, error))
         return {key: score for key, score in scores.items() if score is not None}
 
-    def recall(self, key: str) -> Mapping[int, Partial]:
+    def recall(self, key: str) -> Mapping[int, PartialResult]:
         """What was measured of an architecture on the way to a trial."""
         return self.archive.partial.recall(key)
 
-    def keep(self, key: str, rung: int, result: Partial) -> None:
+    def keep(self, key: str, rung: int, result: PartialResult) -> None:
         """Write down what was measured on the way to a trial, and when."""
         self.archive.partial.keep(key, rung, result)
         self.archive.note_elapsed(self.elapsed)

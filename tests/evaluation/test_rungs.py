@@ -12,7 +12,7 @@ import moonas
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome
 from moonas.evaluation.pipeline import Pipeline
-from moonas.evaluation.rungs import UNTRAINED, Partial, Rungs
+from moonas.evaluation.rungs import UNTRAINED, PartialResult, Rungs
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Trial
 from moonas.strategy.halving import Bracket
@@ -41,12 +41,12 @@ class Notebook:
     """A memory."""
 
     def __init__(self) -> None:
-        self.results: dict[str, dict[int, Partial]] = {}
+        self.results: dict[str, dict[int, PartialResult]] = {}
 
-    def recall(self, key: str) -> Mapping[int, Partial]:
+    def recall(self, key: str) -> Mapping[int, PartialResult]:
         return self.results.get(key, {})
 
-    def keep(self, key: str, rung: int, result: Partial) -> None:
+    def keep(self, key: str, rung: int, result: PartialResult) -> None:
         assert rung not in self.recall(key), "nothing is measured twice"
         self.results.setdefault(key, {})[rung] = result
 
