@@ -128,7 +128,7 @@ def training_evaluator(spec: ProblemSpec, data: SearchData, fidelity: FidelitySp
     accuracy = (ObjectiveSpec(metric="accuracy"),)
     alone = {"objectives": accuracy, "constraints": (), "record": (), "table": None, "fidelity": fidelity}
     changed = spec.model_copy(update=alone)
-    (evaluator,) = assemble_evaluators(changed, data, choose_precision(changed))
+    (evaluator,) = assemble_evaluators(changed, data, choose_precision(changed, data))
     return evaluator
 
 

@@ -49,12 +49,15 @@ def load_data(spec: ProblemSpec) -> SearchData | None:
     return None if spec.data is None else load_search_data(spec.data)
 
 
-def choose_precision(spec: ProblemSpec) -> Precision:
-    """The precision of trainings: as the problem has it, or what is faster on this machine."""
+def choose_precision(spec: ProblemSpec, data: SearchData) -> Precision:
+    """The precision of trainings: as the problem has it, or what is faster on this machine for such images."""
     from moonas.training.precision import fastest_precision  # torch
+    from moonas.training.prepared import task_at
 
-    chosen = spec.training.precision
-    return fastest_precision(_processor(spec)) if chosen == "auto" else chosen
+    chosen, shape = spec.training.precision, task_at(data.task, spec.fidelity).input_shape
+    if chosen != "auto" or len(shape) != 3:
+        return "float32" if chosen == "auto" else chosen
+    return fastest_precision(_processor(spec), batch=spec.training.batch, side=min(shape[1:]))
 
 
 def _processor(spec: ProblemSpec) -> str:

@@ -224,7 +224,7 @@ class Session:
     @cached_property
     def _pipeline(self) -> Pipeline:
         with as_given(self._given):
-            evaluators = assemble_evaluators(self._spec, self._data, self._precision if self._data else "float32")
+            evaluators = assemble_evaluators(self._spec, self._data, self._precision)
         rungs = assemble_rungs(self._spec, self._data, memory=self)
         return Pipeline(self._name, evaluators, self._constraints, rungs=rungs)
 
@@ -238,7 +238,7 @@ class Session:
     def _precision(self) -> Precision:
         """The precision in which this run began, wherever it goes on: else trials would not compare."""
         known: Precision | None = self.archive.fact(PRECISION) if "archive" in vars(self) else None
-        return known or choose_precision(self._spec)
+        return known or ("float32" if self._data is None else choose_precision(self._spec, self._data))
 
     @cached_property
     def _data(self) -> SearchData | None:

@@ -47,12 +47,22 @@ def _is_depthwise(layer: nn.Conv2d) -> bool:
 def _forward(layer: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
     if not torch.is_grad_enabled():
         return nn.Conv2d.forward(layer, images)
+    half = torch.is_autocast_enabled("cpu")
+    if (layer.stride == (1, 1) or not half) and _is_fast(images, layer.weight, layer.padding):
+        return nn.Conv2d.forward(layer, images)  # without the cost of going through Python
     weight = layer.weight
-    if torch.is_autocast_enabled("cpu"):
+    if half:
         dtype = torch.get_autocast_dtype("cpu")
         images, weight = images.to(dtype), weight.to(dtype)
     output: torch.Tensor = _Depthwise.apply(images, weight, layer.stride, layer.padding)  # type: ignore[no-untyped-call]
     return output if layer.bias is None else output + layer.bias[:, None, None].to(output.dtype)
+
+
+def _is_fast(images: torch.Tensor, weight: torch.Tensor, padding: Any) -> bool:
+    """Whether oneDNN computes the weight gradient fast: of narrow kernels on images larger than these reach beyond."""
+    sides, kernel = images.shape[2:], weight.shape[2:]
+    roomy = all(side >= k + pad for side, k, pad in zip(sides, kernel, padding, strict=True))
+    return roomy and kernel[1] <= _FAST_WIDTH
 
 
 class _Depthwise(torch.autograd.Function):
@@ -99,10 +109,7 @@ def _of_weight(
 ) -> torch.Tensor:
     """The gradient of the weight; of wide kernels in parts of `_FAST_WIDTH` columns, of small images padded by us."""
     height, width = weight.shape[2:]
-    roomy = all(
-        side >= k + pad for side, k, pad in zip(images.shape[2:], weight.shape[2:], padding, strict=True)
-    )  # else oneDNN is slow again
-    if width <= _FAST_WIDTH and roomy:
+    if _is_fast(images, weight, padding):
         whole: torch.Tensor = _native(gradient, images, weight, stride, padding, (False, True, False))[1]
         return whole
     of_weight = torch.empty_like(weight)
