@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from moonas.encoding.catalogue import encoding_of
@@ -158,3 +159,12 @@ def metric_columns(spec: ProblemSpec) -> tuple[str, ...]:
     if any(column in LATENCY_COLUMNS and column not in spec.tabled for column in wanted):
         wanted += LATENCY_COLUMNS
     return tuple(dict.fromkeys(wanted))
+
+
+def metric_notes(spec: ProblemSpec) -> dict[str, str]:
+    """How the metrics that depend on it are measured: on what device, after how much training, from what table."""
+    device = assemble_device(spec).describe()
+    notes = {**dict.fromkeys(LATENCY_COLUMNS, device), "accuracy": f"validation, {spec.fidelity}"}
+    if spec.table is not None:
+        notes |= dict.fromkeys(spec.tabled, f"from {Path(str(spec.table.path)).name}")
+    return notes

@@ -20,7 +20,6 @@ from moonas.registry import as_given, given_objects
 from moonas.report.front import pareto_front
 from moonas.report.hypervolume import first_generation, hypervolume_history, with_box
 from moonas.report.plot import plot_front
-from moonas.spec.metric import LATENCY_COLUMNS
 from moonas.spec.problem import ProblemSpec
 from moonas.strategy.strategy import Strategy
 from moonas.study import assemble
@@ -246,8 +245,4 @@ class Study:
     @property
     def metric_notes(self) -> dict[str, str]:
         """How the metrics that depend on it were measured: on what device, after how much training."""
-        device = assemble.assemble_device(self.spec).describe()
-        notes = {**dict.fromkeys(LATENCY_COLUMNS, device), "accuracy": f"validation, {self.spec.fidelity}"}
-        if self.spec.table is not None:
-            notes |= dict.fromkeys(self.spec.tabled, f"from {Path(str(self.spec.table.path)).name}")
-        return notes
+        return assemble.metric_notes(self.spec)

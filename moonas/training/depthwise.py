@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -23,8 +23,15 @@ def fast_depthwise(module: nn.Module) -> Iterator[None]:
     100 times for input gradients at strides above 1. The numbers are the same but for rounding.
     """
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d) and _is_depthwise(layer)]
+    with computing_by(_forward, layers):
+        yield
+
+
+@contextmanager
+def computing_by(forward: Callable[..., torch.Tensor], layers: Sequence[nn.Module]) -> Iterator[None]:
+    """Let layers compute by `forward(layer, inputs)` in place of their own way, and undo it in the end."""
     for layer in layers:
-        layer.forward = partial(_forward, layer)  # type: ignore[method-assign]
+        layer.forward = partial(forward, layer)
     try:
         yield
     finally:

@@ -39,7 +39,7 @@ def sgd(module: nn.Module, recipe: TrainingSpec) -> torch.optim.SGD:
     return torch.optim.SGD(
         [group for group in groups if group["params"]],
         # A graph holds addresses, not values: there the learning rate is a tensor, to be written into.
-        lr=torch.tensor(0.0, device="cuda") if parameters[0].is_cuda else 0.0,
+        lr=torch.tensor(0.0, device="cuda") if any(p.is_cuda for p in parameters) else 0.0,
         momentum=recipe.momentum,
         nesterov=recipe.momentum > 0,
         fused=True,

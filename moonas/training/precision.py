@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Literal
 
 import torch
 from torch import nn
 
-from moonas.training.depthwise import fast_depthwise
+from moonas.training.depthwise import computing_by, fast_depthwise
 
 Precision = Literal["float32", "bfloat16"]
 _WORTHWHILE = 1.15
@@ -81,13 +80,8 @@ def computing_fast(module: nn.Module, device: torch.device, precision: Precision
         return
     with fast_depthwise(module):
         others = [layer for layer in module.modules() if precision == "bfloat16" and _is_slow(layer)]
-        for layer in others:
-            layer.forward = partial(_exactly, layer.forward)
-        try:
+        with computing_by(_exactly, others):
             yield
-        finally:
-            for layer in others:
-                del layer.forward
 
 
 def _is_slow(layer: nn.Module) -> bool:
@@ -95,6 +89,8 @@ def _is_slow(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Conv2d) and layer.groups > 1 and "forward" not in vars(layer)
 
 
-def _exactly(forward: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+def _exactly(layer: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """What a layer computes in 32 bits."""
     with torch.autocast("cpu", enabled=False):
-        return forward(images.float())
+        output: torch.Tensor = type(layer).forward(layer, images.float())
+        return output

@@ -254,6 +254,11 @@ def test_positions_and_class_tokens_do_not_decay() -> None:
     assert not {name for name in names if "positions" in name or "class_token" in name or "norm" in name}
 
 
+def test_a_network_without_parameters_is_refused_in_words() -> None:
+    with pytest.raises(ValueError, match="empty parameter list"):
+        sgd(nn.Flatten(), TrainingSpec())
+
+
 def test_vectors_do_not_decay_and_matrices_do() -> None:
     data = numbered([10, 10])
     recipe = TrainingSpec(batch=10, weight_decay=0.5, learning_rate=0.1)
