@@ -57,7 +57,7 @@ def choose_precision(spec: ProblemSpec, data: SearchData) -> Precision:
     chosen, shape = spec.training.precision, task_at(data.task, spec.fidelity).input_shape
     if chosen != "auto" or len(shape) != 3:
         return "float32" if chosen == "auto" else chosen
-    return fastest_precision(_processor(spec), batch=spec.training.batch, side=min(shape[1:]))
+    return fastest_precision(_processor(spec), pixels=spec.training.batch * shape[1] * shape[2])
 
 
 def _processor(spec: ProblemSpec) -> str:

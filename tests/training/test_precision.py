@@ -41,7 +41,13 @@ def test_the_faster_precision_is_chosen(
     monkeypatch: pytest.MonkeyPatch, whole: float, half: float, chosen: str
 ) -> None:
     monkeypatch.setattr(precision, "_seconds", lambda images, which: whole if which == "float32" else half)
-    assert fastest_precision("cpu", batch=8, side=4) == chosen
+    assert fastest_precision("cpu", pixels=20_000) == chosen
+
+
+def test_small_batches_are_not_tried_and_so_never_differ_between_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "_seconds", lambda images, which: 1.0 if which == "float32" else 0.1)
+    assert fastest_precision("cpu", pixels=64 * 8 * 8) == "float32"
+    assert fastest_precision("cpu", pixels=64 * 14 * 14) == "bfloat16"
 
 
 def test_a_processor_without_bfloat16_trains_in_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,13 +57,13 @@ def test_a_processor_without_bfloat16_trains_in_32_bits(monkeypatch: pytest.Monk
         return 1.0
 
     monkeypatch.setattr(precision, "_seconds", refuse)
-    assert fastest_precision("cpu", batch=8, side=4) == "float32"
+    assert fastest_precision("cpu", pixels=20_000) == "float32"
 
 
 def test_trying_leaves_threads_and_generators_alone() -> None:
     torch.set_num_threads(2)
     before = torch.get_rng_state()
-    assert fastest_precision("cpu", batch=8, side=4) in ("float32", "bfloat16")
+    assert fastest_precision("cpu", pixels=20_000) in ("float32", "bfloat16")
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == 2
 
