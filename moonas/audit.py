@@ -135,11 +135,11 @@ def _compared(plan: AuditPlan, out: Path, *, progress: bool) -> tuple[pd.DataFra
     if len(done) < FEWEST:
         raise MoonasError(f"{lost}, and fewer than {FEWEST} are left; {Counter(errors).most_common(1)[0][0]}")
     frame = pd.DataFrame({name: [getattr(each, name) for each in done] for name in ("key", "params", "flops")})
-    for signal in ("accuracy", "training_loss"):
+    for signal in (plan.spec.score, "training_loss"):
         frame[f"proxy_{signal}"] = [proxy[key].metrics.get(signal) for key in frame["key"]]
     frame = frame.assign(**score(plan.spec, plan.data, [proxy[key].architecture for key in frame["key"]]))
     for i, trials in enumerate(full):
-        frame[f"full_accuracy_{i}"] = [trials[key].metrics["accuracy"] for key in frame["key"]]
+        frame[f"full_{plan.spec.score}_{i}"] = [trials[key].metrics[plan.spec.score] for key in frame["key"]]
     frame["proxy_seconds"] = [proxy[key].seconds for key in frame["key"]]
     frame["full_seconds"] = [fmean(trials[key].seconds for trials in full) for key in frame["key"]]
     left_out = [f"{lost} and are left out; one of them: {errors[0]}."] if errors else []

@@ -90,14 +90,14 @@ def _problem(encoding: str, data: Path | None, epochs: int, samples: int, change
 
 
 def checked_images(spec: ProblemSpec, samples: dict[str, int | None]) -> SearchData:
-    """The data of a problem, if they are images, and so many of them for training as options want.
+    """The data of a problem, if they are images of classes, and so many of them for training as options want.
 
     Raises:
         MoonasError: if they are not.
     """
     data = load_data(spec)
-    if data is None or data.train.kind != "images":
-        raise MoonasError(f"{spec.name}: the reference loop trains on images; give a problem with images")
+    if data is None or data.train.kind != "images" or data.target != "class":
+        raise MoonasError(f"{spec.name}: the reference loop classifies images; give a problem with such data")
     for option, count in samples.items():
         if count is not None and count > len(data.train):
             raise MoonasError(f"{option} {count}: there are {len(data.train):,} images for training; give at most that")

@@ -1,4 +1,4 @@
-"""Accuracy by training, and the metric functions that want a trained module."""
+"""What training tells of candidates, and the metric functions that want a trained module."""
 
 from __future__ import annotations
 
@@ -19,18 +19,22 @@ class Trainer(Protocol):
     seeds: int
 
     @property
+    def metric(self) -> str:
+        """What `score` gives."""
+
+    @property
     def task(self) -> Task:
         """What the modules take and give."""
 
     def fit(self, architecture: Any, *, seed: int, losses: list[float]) -> Any:
         """Build and train a module, and add the loss of each step to `losses`."""
 
-    def accuracy(self, module: Any) -> float:
-        """The share of validation images that a module classifies right."""
+    def score(self, module: Any) -> float:
+        """How good a module is on validation data."""
 
     @property
     def validation(self) -> tuple[Any, Any]:
-        """Validation images and labels."""
+        """Validation inputs and the truth about them."""
 
 
 class TrainingEvaluator(Evaluator):
@@ -39,8 +43,8 @@ class TrainingEvaluator(Evaluator):
     gated = True
 
     def __init__(self, trainer: Trainer, call: FunctionCaller):
-        """Measure accuracy, training loss and the functions of `call`, on modules trained by `trainer`."""
-        self.metrics = ("accuracy", "training_loss", *call.functions)
+        """Measure the score, the training loss and the functions of `call`, on modules trained by `trainer`."""
+        self.metrics = (trainer.metric, "training_loss", *call.functions)
         self._trainer, self._call = trainer, call
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
@@ -54,8 +58,8 @@ class TrainingEvaluator(Evaluator):
     def _train_once(self, candidate: Candidate, seed: int) -> dict[str, float]:
         losses: list[float] = []
         module = seeded(seed, lambda: self._trainer.fit(candidate.architecture, seed=seed, losses=losses))
-        accuracy = self._trainer.accuracy(module)  # before functions that may prune or quantise the module
-        measured = {"accuracy": accuracy, "training_loss": fmean(losses)}
+        score = self._trainer.score(module)  # before functions that may prune or quantise the module
+        measured = {self._trainer.metric: score, "training_loss": fmean(losses)}
         if not self._call.functions:
             return measured
         images, labels = self._trainer.validation

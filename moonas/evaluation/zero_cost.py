@@ -1,7 +1,8 @@
 """Zero-cost proxies: scores of a network before any training, from a forward or a backward pass or two.
 
-Each is a function of (module, images, labels) -> float, larger for what is hoped to be better. Modules come with fresh
-weights, and are used up. They correlate with accuracy mostly through size (Abdelfattah et al., 2021, arXiv:2101.08134).
+Each is a function of (module, images, truth, loss) -> float, larger for what is hoped to be better. Modules come with
+fresh weights, and are used up. `loss` is a function of outputs and truth. They correlate with accuracy mostly through
+size (Abdelfattah et al., 2021, arXiv:2101.08134).
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 _STABILISER = 1e-5
 
 
-def synflow(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+def synflow(module: nn.Module, images: torch.Tensor, truth: torch.Tensor, loss: Loss) -> float:
     """The logarithm of the synaptic flow (Tanaka et al., 2020, arXiv:2006.05467): how much passes through all weights.
 
     Weights count by their magnitude, batch normalisation not at all; the images give nothing but their shape.
@@ -43,7 +45,7 @@ def synflow(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> fl
     return math.log(flow) if flow > 0 else -math.inf
 
 
-def naswot(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+def naswot(module: nn.Module, images: torch.Tensor, truth: torch.Tensor, loss: Loss) -> float:
     """How well a batch is told apart by which units are active (Mellor et al., 2021, arXiv:2006.04647).
 
     The logarithm of the determinant of the kernel of agreements between the images' binary codes.
@@ -66,7 +68,7 @@ def naswot(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> flo
     return float(logarithm) if sign > 0 else -math.inf
 
 
-def jacobian_covariance(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+def jacobian_covariance(module: nn.Module, images: torch.Tensor, truth: torch.Tensor, loss: Loss) -> float:
     """How little the gradients of different images correlate (Mellor et al., 2020, arXiv:2006.04647v1)."""
     import numpy as np
 
@@ -81,17 +83,17 @@ def jacobian_covariance(module: nn.Module, images: torch.Tensor, labels: torch.T
     return -float(np.sum(np.log(eigenvalues) + 1 / eigenvalues))
 
 
-def snip(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+def snip(module: nn.Module, images: torch.Tensor, truth: torch.Tensor, loss: Loss) -> float:
     """How much the loss depends on the presence of each weight, in all (Lee et al., 2019, arXiv:1810.02340)."""
-    return sum(_salience(weight) for weight in _after_loss(module, images, labels))
+    return sum(_salience(weight) for weight in _after_loss(module, images, truth, loss))
 
 
-def gradient_norm(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+def gradient_norm(module: nn.Module, images: torch.Tensor, truth: torch.Tensor, loss: Loss) -> float:
     """The norms of the gradients of all layers' weights, added up (Abdelfattah et al., 2021, arXiv:2101.08134)."""
-    return sum(float(weight.grad.norm()) for weight in _after_loss(module, images, labels))
+    return sum(float(weight.grad.norm()) for weight in _after_loss(module, images, truth, loss))
 
 
-PROXIES: Mapping[str, Callable[[nn.Module, torch.Tensor, torch.Tensor], float]] = {
+PROXIES: Mapping[str, Callable[[nn.Module, torch.Tensor, torch.Tensor, Loss], float]] = {
     "synflow": synflow,
     "naswot": naswot,
     "jacobian_covariance": jacobian_covariance,
@@ -105,11 +107,9 @@ def _salience(weight: Any) -> float:
     return float((weight.detach() * weight.grad).abs().sum())
 
 
-def _after_loss(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Iterator[Any]:
+def _after_loss(module: nn.Module, images: torch.Tensor, truth: torch.Tensor, loss: Loss) -> Iterator[Any]:
     """The weights, with their gradients of the loss."""
-    from torch.nn import functional
-
-    functional.cross_entropy(module.train()(images), labels).backward()  # type: ignore[no-untyped-call]
+    loss(module.train()(images), truth).backward()  # type: ignore[no-untyped-call]
     yield from _weights(module)
 
 
@@ -133,11 +133,11 @@ class ZeroCostEvaluator(Evaluator):
 
     gated = True
 
-    def __init__(self, metrics: Sequence[str], task: Task, images: torch.Tensor, labels: torch.Tensor):
-        """Measure those of `PROXIES` named in `metrics` on images (batch, *task.input_shape) and labels (batch,)."""
+    def __init__(self, metrics: Sequence[str], task: Task, images: torch.Tensor, truth: torch.Tensor, loss: Loss):
+        """Measure those of `PROXIES` named in `metrics` on images (batch, *task.input_shape) and their truth."""
         self.metrics = tuple(metrics)
         self._task = task
-        self._images, self._labels = images, labels
+        self._images, self._truth, self._loss = images, truth, loss
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """Build and score each candidate."""
@@ -148,7 +148,7 @@ class ZeroCostEvaluator(Evaluator):
         return {name: seeded(candidate.seed, partial(self._one, name, module)) for name in self.metrics}
 
     def _one(self, name: str, module: nn.Module) -> float:
-        score = PROXIES[name](copy.deepcopy(module), self._images, self._labels)
+        score = PROXIES[name](copy.deepcopy(module), self._images, self._truth, self._loss)
         if not math.isfinite(score):
             raise CandidateError(f"{name} is {score}: the network tells no images apart, or passes nothing on")
         return score

@@ -1,7 +1,8 @@
 """How well what a search sees of networks orders them as full training does: the statistics of an audit.
 
 Frames of networks have a row each: `key, params, flops`, the signals (`proxy_accuracy`, `proxy_training_loss`,
-zero-cost proxies), and `full_accuracy_0`, `full_accuracy_1` ... after full trainings of different seeds.
+zero-cost proxies), and `full_accuracy_0`, `full_accuracy_1` ... after full trainings of different seeds. For other
+targets than classes another score stands in place of accuracy.
 
 Each figure is the mean over the full trainings, and full trainings are compared with each other in the same way. So
 what they reach among themselves is what a signal would reach that is as good as one more full training.
@@ -31,9 +32,10 @@ from moonas.report.agreement import (
     kendall,
     spearman,
 )
+from moonas.spec.data import SCORES
 from moonas.spec.metric import METRICS
 
-FULL = "full_accuracy_"
+_FULL = tuple(f"full_{score}_" for score in SCORES.values())
 CEILING = "another full training"
 SIZES = ("params", "flops")
 FEWEST, FEWEST_AT_EQUAL_SIZE = 4, 8
@@ -44,7 +46,7 @@ _BESIDE_SIZE: Mapping[str, Statistic] = {"spearman_at_equal_size": spearman, KEN
 _MEASURES: Mapping[str, Statistic] = {**STATISTICS, **_BESIDE_SIZE}
 _SCORES = tuple(name for name, metric in METRICS.items() if metric.source == "zero_cost")
 _COLUMNS: Mapping[str, tuple[str, float]] = {
-    "accuracy": ("proxy_accuracy", 1.0),
+    **{score: (f"proxy_{score}", 1.0) for score in SCORES.values()},
     "training_loss": ("proxy_training_loss", -1.0),
     **{name: (name, 1.0) for name in (*_SCORES, *SIZES)},
 }
@@ -58,7 +60,7 @@ class Evidence:
 
     Attributes:
         signals: those known of all networks, larger for what should be better, (networks,) each.
-        full: accuracies after full training, (networks, seeds).
+        full: scores after full training, (networks, seeds).
         fitted: parameters fitted to the networks, which count for the width of intervals.
     """
 
@@ -85,8 +87,8 @@ def evidence(networks: pd.DataFrame) -> Evidence:
 
 
 def full_columns(networks: pd.DataFrame) -> list[str]:
-    """The columns of full trainings, one a seed."""
-    return [name for name in networks if name.startswith(FULL)]
+    """The columns of full trainings, one a seed, as `full_accuracy_0`."""
+    return [name for name in networks if name.startswith(_FULL)]
 
 
 def with_full(statistic: Statistic, signal: Values, full: Values) -> float:
@@ -178,9 +180,9 @@ def gain(networks: pd.DataFrame, signal: str, other: str, *, measure: str, level
 
 
 def chance_of_no_difference(networks: pd.DataFrame) -> float:
-    """The chance of full accuracies that differ as much, if networks differed by their seeds alone (Fisher's F test).
+    """The chance of full scores that differ as much, if networks differed by their seeds alone (Fisher's F test).
 
-    With one seed nobody knows what seeds do, and the answer is 1 only if all accuracies are the same.
+    With one seed nobody knows what seeds do, and the answer is 1 only if all scores are the same.
     """
     full = evidence(networks).full
     count, seeds = full.shape

@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 
 from moonas.report.agreement import Values
-from moonas.report.audit import CEILING, FEWEST_AT_EQUAL_SIZE, KENDALL_AT_EQUAL_SIZE, evidence, found_in
+from moonas.report.audit import CEILING, FEWEST_AT_EQUAL_SIZE, KENDALL_AT_EQUAL_SIZE, evidence, found_in, full_columns
 from moonas.report.plot import save
 
 _LINE, _BAR = "#94a3b8", "#cbd5e1"
 
 
 def plot_audit(networks: pd.DataFrame, table: pd.DataFrame, judged: str, path: Path, *, title: str = "") -> None:
-    """Draw the signal that the search goes by against the accuracy after full training, and both beside size.
+    """Draw the signal that the search goes by against the score after full training, and both beside size.
 
     Args:
         networks: see `moonas.report.audit`.
@@ -30,9 +30,10 @@ def plot_audit(networks: pd.DataFrame, table: pd.DataFrame, judged: str, path: P
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     left, right = figure.subplots(1, 2)
     known = evidence(networks)
+    score = full_columns(networks)[0].removeprefix("full_").removesuffix("_0")
     points = _scatter(left, known.signals[judged], known.full, networks["flops"])
     left.set_xlabel(f"{'- ' if judged == 'training_loss' else ''}{judged} of the proxy  (→ better)")
-    left.set_ylabel(f"accuracy after full training  (↑ better)\nmean and range of {known.full.shape[1]} seeds")
+    left.set_ylabel(f"{score} after full training  (↑ better)\nmean and range of {known.full.shape[1]} seeds")
     left.set_title(_figures(table, judged, "kendall"), loc="left", fontsize=9)
     if len(networks) >= FEWEST_AT_EQUAL_SIZE:
         rest = known.at_equal_size()

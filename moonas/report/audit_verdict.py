@@ -55,7 +55,7 @@ def _all_alike(networks: pd.DataFrame, chance: float) -> str:
     between = float(full.mean(axis=1).std(ddof=1))
     noise = f", and by {np.sqrt(full.var(axis=1, ddof=1).mean()):.4f} between seeds" if full.shape[1] > 1 else ""
     return (
-        f"Fully trained, these networks hardly differ: their accuracies spread by {between:.4f} between networks"
+        f"Fully trained, these networks hardly differ: their scores spread by {between:.4f} between networks"
         f"{noise} (as much by chance: {chance:.2f}). As far as they show, there is no order for a proxy to find."
     )
 

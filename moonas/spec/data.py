@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -13,6 +13,9 @@ from moonas.spec.validation import LISTED, Mistake, SpecModel, name_in
 
 Size = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+TargetKind = Literal["class", "labels", "values"]
+SCORES: Mapping[TargetKind, str] = {"class": "accuracy", "labels": "average_precision", "values": "r2"}
+"""By what networks are judged on validation data, for each kind of target."""
 
 
 def _image_or_sequence(shape: Any) -> Any:
@@ -54,11 +57,14 @@ class DataSpec(SpecModel):
 
     Attributes:
         kind: what the inputs are; sequences are (n, length) or (n, length, channels).
+        target: what is learnt of each input: its class, (n,); which labels it bears, (n, labels) of 0 and 1; or values,
+            (n,) or (n, values).
     """
 
     name: Annotated[str, name_in(DATA_SETS)]
     path: str | None = None
     kind: Literal["images", "sequences"] = "images"
+    target: TargetKind = "class"
     split: SplitSpec = SplitSpec()
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     options: dict[str, Any] = Field(default_factory=dict)
@@ -69,5 +75,7 @@ class DataSpec(SpecModel):
             yield ("path",), "is missing; say where the data lies, as in --set data.path=FILE"
         if self.name in ("digits", "idx", "folder") and self.kind != "images":
             yield ("kind",), f"{self.name} holds images; sequences come as npz, or from a function of yours"
+        if self.name in ("digits", "idx", "folder") and self.target != "class":
+            yield ("target",), f"{self.name} holds classes; {self.target} come as npz, or from a function of yours"
         if self.name == "digits" and self.path is not None:
             yield ("path",), "digits are built in and have no path; leave it out"

@@ -33,6 +33,8 @@ METRICS = {
     metric.name: metric
     for metric in (
         Metric("accuracy", "maximize", "training", 1.0, "share of validation images classified right, 0 to 1"),
+        Metric("average_precision", "maximize", "training", 1.0, "of validation inputs, mean over the labels, 0 to 1"),
+        Metric("r2", "maximize", "training", 1.0, "share of the variance of validation values that is explained"),
         Metric("training_loss", "minimize", "training", 0.0, "mean loss of all training steps, steadier than accuracy"),
         Metric("params", "minimize", "static", 0.0, "number of parameters"),
         Metric("flops", "minimize", "static", 0.0, "multiply-adds for one input, as fvcore counts them"),

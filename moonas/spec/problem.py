@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 
 from moonas.errors import choose_from
-from moonas.spec.data import DataSpec, TaskSpec
+from moonas.spec.data import SCORES, DataSpec, TaskSpec
 from moonas.spec.device import DeviceSpec
 from moonas.spec.document import Location, dotted
 from moonas.spec.family import EncodingSpec, FactorySpec
@@ -80,6 +80,11 @@ class ProblemSpec(SpecModel):
         ]
 
     @property
+    def score(self) -> str:
+        """The metric by which networks are judged on validation data."""
+        return SCORES["class"] if self.data is None else SCORES[self.data.target]
+
+    @property
     def rungs(self) -> tuple[FidelitySpec, ...]:
         """The fidelities at which candidates are trained, those of a halving first, the top one last."""
         halving = self.search.halving
@@ -104,6 +109,7 @@ class ProblemSpec(SpecModel):
         yield from self._clashes()
         yield from self._unmeasured()
         yield from self._halved()
+        yield from self._wrong_scores()
         if self.data is None and self.task is None:
             yield ("data",), "is missing; give data, or task (input_shape, classes) for a search without training"
         elif self.data is None:
@@ -166,6 +172,14 @@ class ProblemSpec(SpecModel):
         if self.data is None or not any(map(self._is_of_training, self.objectives)):
             yield where, "compares networks by their training; give an objective that comes of it, as accuracy"
         yield from (((*where, *at), what) for at, what in self.search.halving.misplaced(self.fidelity))
+
+    def _wrong_scores(self) -> Iterator[Mistake]:
+        """Refuse metrics that judge networks for other targets than these data have."""
+        for location, name in self._named_metrics():
+            kinds = [kind for kind, score in SCORES.items() if score == name]
+            if self.data is not None and kinds and name != self.score and name not in self.tabled:
+                what = f"{name} is for data.target {kinds[0]}; for {self.data.target} write {self.score}"
+                yield location, what
 
     def _is_of_training(self, use: MetricUse) -> bool:
         if use.is_function:

@@ -93,7 +93,7 @@ class Bracket:
     """
 
     def __init__(
-        self, members: int, *, rungs: int, keep: float, objectives: Sequence[Objective], chance: float = -math.inf
+        self, members: int, *, rungs: int, keep: float, objectives: Sequence[Objective], chance: Mapping[str, float]
     ):
         """Begin with all members at the first rung.
 
@@ -102,10 +102,11 @@ class Bracket:
             rungs: how many there are, the top one included.
             keep: the share that goes on from each.
             objectives: what is optimised.
-            chance: the accuracy of a network that has learnt nothing; those that are not better never go on.
+            chance: the score of a network that has learnt nothing, by its metric; those that are not better never go
+                on.
         """
         self._keep = Fraction(str(keep))  # as it was written: 0.1 is less than its float
-        self._objectives, self._chance = tuple(objectives), chance
+        self._objectives, self._chance = tuple(objectives), dict(chance)
         self._rungs = [_Rung() for _ in range(rungs)]
         self._rungs[0].entered, self._rungs[0].full = list(range(members)), True
 
@@ -127,7 +128,7 @@ class Bracket:
 
     def _worth(self, metrics: Mapping[str, float]) -> Sequence[float] | None:
         """The objective values of a result, None for one that is no better than chance."""
-        if metrics.get("accuracy", math.inf) <= self._chance:
+        if any(metrics.get(name, math.inf) <= score for name, score in self._chance.items()):
             return None
         values: list[float] = minimised(self._objectives, [metrics])[0].tolist()
         return values

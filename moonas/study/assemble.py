@@ -164,7 +164,7 @@ def metric_columns(spec: ProblemSpec) -> tuple[str, ...]:
 def metric_notes(spec: ProblemSpec) -> dict[str, str]:
     """How the metrics that depend on it are measured: on what device, after how much training, from what table."""
     device = assemble_device(spec).describe()
-    notes = {**dict.fromkeys(LATENCY_COLUMNS, device), "accuracy": f"validation, {spec.fidelity}"}
+    notes = {**dict.fromkeys(LATENCY_COLUMNS, device), spec.score: f"validation, {spec.fidelity}"}
     if spec.table is not None:
         notes |= dict.fromkeys(spec.tabled, f"from {Path(str(spec.table.path)).name}")
     return notes

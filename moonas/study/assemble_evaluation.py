@@ -94,14 +94,14 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None, precision: P
         evaluators.append(StaticEvaluator(static, task))
     scores = [name for name in columns if name in METRICS and METRICS[name].source == "zero_cost"]
     if scores and trainer:
-        evaluators.append(ZeroCostEvaluator(scores, trainer.task, *trainer.data.first(SCORED_IMAGES)))
+        evaluators.append(ZeroCostEvaluator(scores, trainer.task, *trainer.data.first(SCORED_IMAGES), trainer.loss))
     cheap = _functions(spec, task, "cheap")
     if cheap.functions:
         evaluators.append(FunctionEvaluator(cheap, gated=False))
     if any(name in LATENCY_COLUMNS for name in columns):
         evaluators += _latency(spec, task)
     dear = _functions(spec, trainer.task if trainer else task, "dear")
-    if trainer and data and (dear.functions or {"accuracy", "training_loss"} & set(columns)):
+    if trainer and data and (dear.functions or {trainer.metric, "training_loss"} & set(columns)):
         trainers = [*(assemble_trainer(spec, data, rung, precision) for rung in spec.rungs[:-1]), trainer]
         evaluators += [TrainingEvaluator(each, replace(dear, task=each.task)) for each in trainers]
     elif dear.functions:

@@ -7,8 +7,6 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from moonas.errors import SpecError
 from moonas.evaluation.evaluator import Evaluator, checked
 from moonas.evaluation.rungs import Memory, Rungs
@@ -38,7 +36,7 @@ def assemble_rungs(spec: ProblemSpec, data: SearchData | None, memory: Memory) -
     if halving is None or data is None:
         return None
     _check_order(halving, spec.rungs, data)
-    count, objectives, chance = len(spec.rungs), assemble_objectives(spec), _commonest_share(data)
+    count, objectives, chance = len(spec.rungs), assemble_objectives(spec), _chance(data)
     start = partial(Bracket, rungs=count, keep=halving.keep, objectives=objectives, chance=chance)
     return Rungs(count, start, memory)
 
@@ -50,9 +48,15 @@ def _check_order(halving: HalvingSpec, rungs: Sequence[FidelitySpec], data: Sear
             raise SpecError(f"search.halving.rungs.{i}: {halving.complaint(i)}")
 
 
-def _commonest_share(data: SearchData) -> float:
-    """The accuracy of always naming the commonest class of the validation data: what is to be had without learning."""
-    return checked("accuracy", float(np.bincount(data.val.labels).max() / len(data.val)))  # in as many digits as theirs
+def _chance(data: SearchData) -> dict[str, float]:
+    """The score of answering every validation input alike, as naming the commonest class: that takes no learning."""
+    import torch
+
+    from moonas.training.target import TARGETS
+
+    target = TARGETS[data.target]
+    score = target.chance(torch.from_numpy(data.val.labels))
+    return {target.metric: checked(target.metric, score)}  # in as many digits as theirs
 
 
 def assemble_scorers(spec: ProblemSpec, data: SearchData | None) -> tuple[Evaluator, ...]:
@@ -60,7 +64,8 @@ def assemble_scorers(spec: ProblemSpec, data: SearchData | None) -> tuple[Evalua
     if spec.search.screen is None or data is None:
         return ()
     trainer = assemble_trainer(spec, data, spec.fidelity, "float32")
-    score = ZeroCostEvaluator([spec.search.screen.metric], trainer.task, *trainer.data.first(SCORED_IMAGES))
+    first = trainer.data.first(SCORED_IMAGES)
+    score = ZeroCostEvaluator([spec.search.screen.metric], trainer.task, *first, trainer.loss)
     counted = list(dict.fromkeys(use.column for _, use in spec.metric_uses if _is_counted(use.column)))
     return (StaticEvaluator(counted, data.task), score) if counted else (score,)
 

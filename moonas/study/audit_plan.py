@@ -121,12 +121,12 @@ def plan_audit(spec: ProblemSpec, source: Path | None, *, networks: int, seeds: 
 
 
 def _judged(spec: ProblemSpec) -> str:
-    """The metric of training that the search sees; accuracy, where it sees several."""
+    """The metric of training that the search sees; the score, where it sees several."""
     seen = {*metric_columns(spec)} - {*spec.tabled}
-    for name in ("accuracy", "training_loss"):
+    for name in (spec.score, "training_loss"):
         if name in seen and spec.data is not None:
             return name
-    raise MoonasError(f"{spec.name} trains no networks, so there is no proxy to audit; give it data and accuracy")
+    raise MoonasError(f"{spec.name} trains no networks, so there is no proxy to audit; give it data and {spec.score}")
 
 
 def _trials(source: Path, encoding: Encoding, data: SearchData, judged: str) -> dict[str, Trial]:

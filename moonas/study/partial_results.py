@@ -24,9 +24,6 @@ _COLUMNS = {
     "epochs": "int64",
     "samples": "Int64",
     "resolution": "Int64",
-    "accuracy": "float64",
-    "training_loss": "float64",
-    "seconds": "float64",
 }
 
 
@@ -56,20 +53,22 @@ class PartialResults:
         """The last rung at which an architecture was trained; 0 if at none."""
         return max((*self.recall(key), 0))
 
-    def to_frame(self, fidelities: Sequence[FidelitySpec]) -> pd.DataFrame:
+    def to_frame(self, fidelities: Sequence[FidelitySpec], score: str) -> pd.DataFrame:
         """One row a training, by number and rung; those of architectures that are no trials yet come last.
 
         Args:
             fidelities: of the rungs.
+            score: the metric by which networks are judged.
         """
+        columns = {**_COLUMNS, **dict.fromkeys((score, "training_loss", "seconds"), "float64")}
         rows: list[tuple[Any, ...]] = []
         with undamaged(self._path):
             for key, rung, metrics, seconds, _ in self._rows("WHERE rung > 0 ORDER BY key, rung"):
                 given, measured = fidelities[rung - 1], json.loads(metrics)
                 trained = (given.epochs, given.samples, given.resolution)
-                found = (measured.get("accuracy"), measured.get("training_loss"), seconds)
+                found = (measured.get(score), measured.get("training_loss"), seconds)
                 rows.append((key, self._number(key), rung, *trained, *found))
-            frame = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+            frame = pd.DataFrame(rows, columns=list(columns)).astype(columns)
             return frame.sort_values(["number", "key", "rung"], ignore_index=True)
 
     def _number(self, key: str) -> int | None:

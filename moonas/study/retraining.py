@@ -36,7 +36,7 @@ def training_alone(spec: ProblemSpec, *, number: int = 0, longer: float = 1.0) -
         longer: how many times the search's work a training is, for its time limit.
     """
     seconds = min(_MOST_SECONDS, spec.budget.trial_seconds * max(1.0, longer))
-    return _measuring(spec, "accuracy", "training_loss", "params", "flops").model_copy(
+    return _measuring(spec, spec.score, "training_loss", "params", "flops").model_copy(
         update={
             "seed": (spec.seed + number) % 2**63,
             "budget": spec.budget.model_copy(update={"trial_seconds": seconds}),

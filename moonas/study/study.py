@@ -118,7 +118,7 @@ class Study:
         all there are), `accuracy, training_loss, seconds`.
         """
         with self._reading() as archive:
-            return archive.partial.to_frame(self.spec.rungs)
+            return archive.partial.to_frame(self.spec.rungs, self.spec.score)
 
     def architecture(self, key: str) -> Architecture:
         """The architecture of a trial; `.build(task)` makes the PyTorch module.
@@ -229,7 +229,7 @@ class Study:
         self._folder.write("trials.csv", lambda path: trials.to_csv(path, index=False))
         self._folder.write("pareto.csv", lambda path: front.to_csv(path, index=False))
         if self.spec.search.halving is not None:
-            rungs = archive.partial.to_frame(self.spec.rungs)
+            rungs = archive.partial.to_frame(self.spec.rungs, self.spec.score)
             self._folder.write("rungs.csv", lambda path: rungs.to_csv(path, index=False))
         if len(front):
             try:

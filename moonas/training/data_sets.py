@@ -12,18 +12,19 @@ import numpy as np
 
 from moonas.errors import DataError, one_line
 from moonas.registry import DATA_SETS
-from moonas.spec.data import DataSpec
+from moonas.spec.data import DataSpec, TargetKind
+from moonas.training.truth import classes_of, known_classes, outputs_of
 
 Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class Part:
-    """Images or sequences, and their labels.
+    """Images or sequences, and what is to be learnt of them.
 
     Attributes:
         inputs: (n, channels, height, width) or (n, length, channels), as stored: uint8 or float32.
-        labels: (n,), int64 from 0.
+        labels: the truth about each, (n,) int64 from 0 for classes, else (n, outputs) float32.
     """
 
     inputs: Array
@@ -49,12 +50,14 @@ class DataSet:
     Attributes:
         main: what is split into training and validation, and into test where the data set brings no test part.
         test: the data set's own test part, if it has one.
-        classes: the names of the classes, in the order of the labels.
+        classes: the names of the classes, in the order of the labels; of labels and values their numbers.
+        target: what is learnt of each input.
     """
 
     main: Part
     test: Part | None
     classes: tuple[str, ...]
+    target: TargetKind = "class"
 
 
 def load_data_set(spec: DataSpec) -> DataSet:
@@ -78,42 +81,45 @@ def load_data_set(spec: DataSpec) -> DataSet:
         raise
     except (Exception, SystemExit) as error:  # whatever a function of the user's own raises
         raise DataError(f"{where}: {spec.name} failed: {one_line(error)}") from error
-    return assemble(arrays, where, kind=spec.kind)
+    return assemble(arrays, where, kind=spec.kind, target=spec.target)
 
 
-def assemble(arrays: Any, where: str, *, kind: str = "images") -> DataSet:
+def assemble(arrays: Any, where: str, *, kind: str = "images", target: TargetKind = "class") -> DataSet:
     """Check raw arrays and bring them into shape.
 
     Args:
         arrays: (x, y), (x_train, y_train, x_test, y_test), or a mapping with these names.
         where: how messages call them.
         kind: `images` or `sequences`.
+        target: what is learnt of each.
 
     Raises:
         DataError: if they do not fit together.
     """
     x, y, x_test, y_test = _unpack(arrays, where)
-    inputs, raw_labels = _inputs(x, where, kind), _labels(y, where)
-    names, labels = np.unique(raw_labels, return_inverse=True)
-    if len(names) < 2:
-        raise DataError(f"{where}: holds {len(names)} class; a classifier needs two or more")
+    inputs = _inputs(x, where, kind)
+    names, labels = classes_of(y, where) if target == "class" else outputs_of(y, where, target)
     main = _part(inputs, labels, where)
-    test = None if x_test is None else _test_part(x_test, y_test, main, names, f"{where}, test part")
-    return DataSet(main, test, tuple(str(name) for name in names))
+    test = None
+    if x_test is not None:
+        test_where = f"{where}, test part"
+        truth = (
+            known_classes(y_test, names, test_where) if target == "class" else outputs_of(y_test, test_where, target)[1]
+        )
+        test = _test_part(_inputs(x_test, test_where, kind), truth, main, test_where)
+    return DataSet(main, test, tuple(str(name) for name in names), target)
 
 
-def _test_part(x: Any, y: Any, main: Part, names: Array, where: str) -> Part:
-    inputs, labels = _inputs(x, where, main.kind), _labels(y, where)
-    strange = np.setdiff1d(labels, names)
-    if len(strange):
-        raise DataError(f"{where}: has classes that training lacks: {', '.join(map(str, strange[:5]))}")
+def _test_part(inputs: Array, labels: Array, main: Part, where: str) -> Part:
     if inputs.shape[1:] != main.inputs.shape[1:]:
         raise DataError(f"{where}: {main.kind} are {inputs.shape[1:]}, those for training {main.inputs.shape[1:]}")
-    return _part(inputs, np.searchsorted(names, labels), where)
+    if labels.shape[1:] != main.labels.shape[1:]:
+        raise DataError(f"{where}: has {labels.shape[1]} values an input, training has {main.labels.shape[1]}")
+    return _part(inputs, labels, where)
 
 
 def _part(inputs: Array, labels: Array, where: str) -> Part:
-    part = Part(inputs, labels.astype(np.int64))
+    part = Part(inputs, labels)
     if len(inputs) != len(labels):
         raise DataError(f"{where}: {len(inputs)} {part.kind} but {len(labels)} labels")
     return part
@@ -172,19 +178,3 @@ def _as_sequences(inputs: Array, where: str) -> Array:
 
 _SHAPERS: Mapping[str, Callable[[Array, str], Array]] = {"images": _as_images, "sequences": _as_sequences}
 _UNITS = {"images": "pixels", "sequences": "steps"}
-
-
-def _labels(y: Any, where: str) -> Array:
-    """Bring labels of any kind that can be compared into (n,)."""
-    try:
-        labels = np.asarray(y).reshape(-1)
-    except ValueError as error:
-        raise DataError(f"{where}: labels must be one value for each input") from error
-    if labels.dtype.kind == "O":
-        missing = sum(label is None or label != label for label in labels)
-        if missing:
-            raise DataError(f"{where}: {missing} of {len(labels)} labels are missing")
-        labels = labels.astype(str)
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise DataError(f"{where}: {int((~np.isfinite(labels)).sum())} of {len(labels)} labels are NaN or infinite")
-    return labels

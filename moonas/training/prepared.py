@@ -46,12 +46,12 @@ class PreparedData:
 
     @cached_property
     def training(self) -> Batch:
-        """Training inputs (n, *task.input_shape), normalised, and labels (n,)."""
+        """Training inputs (n, *task.input_shape), normalised, and their truth, (n,) or (n, task.classes)."""
         return self._prepare(subset(self._data.train, self._samples, seed=self._seed))
 
     @cached_property
     def validation(self) -> Batch:
-        """Validation inputs (n, *task.input_shape), normalised, and labels (n,)."""
+        """Validation inputs (n, *task.input_shape), normalised, and their truth, (n,) or (n, task.classes)."""
         return self._prepare(self._data.val)
 
     def first(self, count: int) -> Batch:
@@ -62,13 +62,21 @@ class PreparedData:
         """Normalise by the training inputs' mean and deviation, resize images and lay them out for convolutions."""
         mean, deviation = self._statistics
         inputs = (torch.from_numpy(part.inputs).float() - mean) / deviation
-        labels = torch.from_numpy(part.labels)
+        labels = torch.from_numpy(self._standardised(part.labels))
         if inputs.ndim == 3:
             return inputs, labels
         sides = self.task.input_shape[1:]
         if inputs.shape[-2:] != sides:
             inputs = functional.interpolate(inputs, sides, mode="bilinear", antialias=True)
         return inputs.contiguous(memory_format=torch.channels_last), labels
+
+    def _standardised(self, labels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Values by their mean and deviation in training, so that recipes do not depend on their unit."""
+        if self._data.target != "values":
+            return labels
+        known = self._data.train.labels.astype(np.float64)
+        standardised: np.ndarray[Any, Any] = (labels - known.mean(axis=0)) / known.std(axis=0)
+        return standardised.astype(np.float32)
 
     @cached_property
     def _statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -111,13 +119,15 @@ def resized(sides: Sequence[int], resolution: int) -> tuple[int, int]:
 
 
 def subset(part: Part, samples: int | None, *, seed: int = 0) -> Part:
-    """Draw a stratified part of `samples` images: each class has its share, to within one image."""
+    """Draw a part of `samples` inputs; if they have classes, each has its share, to within one input."""
     if samples is None or samples >= len(part):
         return part
+    order = np.random.default_rng(seed).permutation(len(part))  # data sets may be sorted in ways that matter
+    if part.labels.ndim > 1:
+        return part.take(np.sort(order[:samples]))
     counts = np.bincount(part.labels)
     due = counts * samples / len(part)
     shares = np.floor(due).astype(np.int64)
     shares[np.argsort(shares - due, kind="stable")[: samples - shares.sum()]] += 1  # the largest remainders
-    order = np.random.default_rng(seed).permutation(len(part))  # data sets may be sorted in ways that matter
     taken = [order[part.labels[order] == label][:share] for label, share in enumerate(shares)]
     return part.take(np.sort(np.concatenate(taken)))

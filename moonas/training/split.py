@@ -14,7 +14,7 @@ import numpy as np
 
 from moonas.errors import DataError
 from moonas.network.architecture import Task
-from moonas.spec.data import DataSpec
+from moonas.spec.data import DataSpec, TargetKind
 from moonas.training.data_sets import DataSet, Part, load_data_set
 
 
@@ -26,11 +26,13 @@ class SearchData:
         train: for weights.
         val: for selection.
         classes: their names.
+        target: what is learnt of each input.
     """
 
     train: Part
     val: Part
     classes: tuple[str, ...]
+    target: TargetKind = "class"
 
     @property
     def fingerprint(self) -> str:
@@ -55,7 +57,7 @@ def load_search_data(spec: DataSpec) -> SearchData:
     """
     data = load_data_set(spec)
     train, val, _ = split_indices(data, spec)
-    return SearchData(data.main.take(train), data.main.take(val), data.classes)
+    return SearchData(data.main.take(train), data.main.take(val), data.classes, data.target)
 
 
 def split_indices(data: DataSet, spec: DataSpec) -> tuple[Any, Any, Any]:
@@ -74,22 +76,35 @@ def split_indices(data: DataSet, spec: DataSpec) -> tuple[Any, Any, Any]:
     train, val = _stratified(rest, data, shares.val / (shares.train + shares.val), spec.seed, "val")
     parts = {"train": train, "val": val} | ({"test": test} if data.test is None else {})
     for name, indices in parts.items():
-        missing = np.setdiff1d(data.main.labels, data.main.labels[indices])
-        if len(missing):
-            raise _too_small(data, int(missing[0]), name)
+        _check_part(data, indices, name)
     return train, val, test
 
 
+def _check_part(data: DataSet, indices: Any, name: str) -> None:
+    """Refuse a part that lacks a class, a label, or any difference in a value."""
+    labels = data.main.labels[indices]
+    if data.target == "class":
+        missing = np.setdiff1d(data.main.labels, labels)
+        if len(missing):
+            raise _too_small(data, int(missing[0]), name)
+    elif not len(labels) or (np.ptp(labels, axis=0) == 0).any():
+        alike = int(np.ptp(labels, axis=0).argmin()) if len(labels) else 0
+        what = f"{data.target.removesuffix('s')} {alike} is the same for all inputs of its {name} part"
+        raise DataError(f"data cannot be learnt: {what}; leave it out, or give the part a larger share")
+
+
 def _stratified(indices: Any, data: DataSet, share: float, seed: int, part: str) -> tuple[Any, Any]:
-    """Take `share` of the indices out, each class in proportion."""
+    """Take `share` of the indices out; classes in proportion, else by chance."""
     from sklearn.model_selection import train_test_split
 
     if share == 0:
         return indices, indices[:0]
-    labels = data.main.labels[indices]
+    labels = data.main.labels[indices] if data.target == "class" else None
     try:
         kept, taken = train_test_split(indices, test_size=share, random_state=seed, stratify=labels)
     except ValueError as error:
+        if labels is None:
+            raise DataError(f"data cannot be split: {len(indices)} {data.main.kind} are too few") from error
         counts = np.bincount(labels, minlength=len(data.classes))
         raise _too_small(data, int(counts.argmin()), part) from error
     return np.sort(kept), np.sort(taken)

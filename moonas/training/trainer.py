@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from statistics import fmean
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from moonas.errors import CandidateError
 from moonas.network.architecture import Architecture, Task
@@ -22,12 +21,14 @@ from moonas.training.precision import Precision, autocast, computing_fast
 from moonas.training.prepared import Batch, PreparedData
 from moonas.training.recalibration import EVALUATION_BATCH, recalibrate
 from moonas.training.split import SearchData
+from moonas.training.target import TARGETS
 
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 _CALIBRATION_IMAGES = 1024
 _READ_EVERY = 50
 """Steps after which losses are read: on a GPU that waits for all that is under way."""
-_HOPE = 0.01
-"""How much better than guessing the loss must be after half of the steps, in nats."""
+_HOPE = 0.005
+"""How much better than guessing the loss must be after half of the steps, as a share of it."""
 
 
 class Trainer:
@@ -53,6 +54,7 @@ class Trainer:
         self.recipe = recipe
         self.seeds = fidelity.seeds
         self.data = PreparedData(data, fidelity, seed=seed)
+        self._target = TARGETS[data.target]
         self.device = torch.device(device)
         self.precision = precision
         self._there: dict[str, Batch] = {}
@@ -67,8 +69,18 @@ class Trainer:
 
     @property
     def validation(self) -> Batch:
-        """Validation inputs (n, *task.input_shape), normalised, and labels (n,)."""
+        """Validation inputs (n, *task.input_shape), normalised, and their truth, (n,) or (n, task.classes)."""
         return self.data.validation
+
+    @property
+    def metric(self) -> str:
+        """What `score` gives."""
+        return self._target.metric
+
+    @property
+    def loss(self) -> Loss:
+        """What training minimises: a function of outputs and their truth."""
+        return self._target.loss
 
     def fit(self, architecture: Architecture, *, seed: int, losses: list[float] | None = None) -> nn.Module:
         """Build a network for the trainer's task and train it.
@@ -91,22 +103,19 @@ class Trainer:
                 self._train(module, torch.Generator().manual_seed(seed), [] if losses is None else losses)
         return without_auxiliary_heads(module)
 
-    def accuracy(self, module: nn.Module) -> float:
-        """The share of validation images classified right, 0 to 1.
+    def score(self, module: nn.Module) -> float:
+        """How good a module is on the validation part; for classes its accuracy, 0 to 1.
 
         Raises:
             CandidateError: if the module gives logits that are not finite.
         """
         module.eval()
-        images, labels = self._on_device("validation")
-        right = torch.zeros((), dtype=torch.int64, device=self.device)
+        inputs, _ = self._on_device("validation")
         with torch.inference_mode(), autocast(self.device, self.precision):
-            for batch, truth in zip(*(torch.split(part, EVALUATION_BATCH) for part in (images, labels)), strict=True):
-                logits = module(batch)
-                if not torch.isfinite(logits).all():
-                    raise CandidateError("training diverged: the logits of validation images are not finite")
-                right += (logits.argmax(dim=1) == truth).sum()
-        return int(right) / len(labels)
+            outputs = torch.cat([module(batch).float() for batch in torch.split(inputs, EVALUATION_BATCH)]).cpu()
+        if not torch.isfinite(outputs).all():
+            raise CandidateError("training diverged: the outputs for validation data are not finite")
+        return self._target.score(outputs, self.data.validation[1])
 
     def _train(self, module: nn.Module, generator: torch.Generator, losses: list[float]) -> None:
         inputs, labels = self._on_device("training")
@@ -149,14 +158,11 @@ class Trainer:
         return augment(batch, self.recipe.shift, self.recipe.flip, generator)
 
     def _losses(self, module: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
-        """Cross-entropy, and that of auxiliary heads, each by its weight."""
+        """The loss, and that of auxiliary heads, each by its weight."""
         with autocast(self.device, self.precision):
             outputs = weighted_logits(module, inputs)
         smoothing = self.recipe.label_smoothing
-        return [
-            weight * functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
-            for weight, logits in outputs
-        ]
+        return [weight * self._target.loss(logits.float(), labels, smoothing) for weight, logits in outputs]
 
     def _refuse_hopeless(self, losses: list[float], steps: int) -> None:
         """End a training that diverged, or that after half of many steps has learnt nothing."""
@@ -165,17 +171,15 @@ class Trainer:
             epoch = math.ceil(self.fidelity.epochs * len(losses) / steps)
             raise CandidateError(f"training diverged: the loss is {recent[-1]} in epoch {epoch}")
         enough = max(steps / 2, 2 * _READ_EVERY)
-        if enough <= len(losses) < steps and fmean(recent) > self._guess - _HOPE:
+        if enough <= len(losses) < steps and fmean(recent) > self._guess * (1 - _HOPE):
             so_far = f"after {len(losses)} of {steps} steps the loss is {fmean(recent):.3f}"
             raise CandidateError(f"training is hopeless: {so_far}, and guessing gives {self._guess:.3f}")
 
     @cached_property
     def _guess(self) -> float:
-        """The loss of answering every input with the shares of the classes."""
-        labels = self.data.training[1]
-        shares = torch.bincount(labels, minlength=self.task.classes) / len(labels)
-        smoothed = (1 - self.recipe.label_smoothing) * shares + self.recipe.label_smoothing / self.task.classes
-        return float(torch.special.entr(smoothed).sum())
+        """The loss of answering every input alike."""
+        smoothing = self.recipe.label_smoothing
+        return self._target.guess(self.data.training[1], outputs=self.task.classes, smoothing=smoothing)
 
     def _on_device(self, part: str) -> Batch:
         """The training or validation part where it is computed with; moved there once."""

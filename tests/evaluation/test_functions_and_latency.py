@@ -66,6 +66,7 @@ def test_a_function_that_raises_fails_its_candidate() -> None:
 class FakeTrainer:
     """Trains nothing; accuracy and module depend on the seed."""
 
+    metric = "accuracy"
     seeds = 2
     task = TASK
     validation = (torch.zeros(3, 1, 8, 8), torch.zeros(3, dtype=torch.long))
@@ -76,7 +77,7 @@ class FakeTrainer:
         module.seed = seed  # type: ignore[assignment]
         return module
 
-    def accuracy(self, module: Any) -> float:
+    def score(self, module: Any) -> float:
         return 0.5 if module.seed == 11 else 0.7
 
 

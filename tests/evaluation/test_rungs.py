@@ -58,7 +58,7 @@ def halved(
     """A pipeline of a counted metric and rungs, half of each going on: the pipeline, what counts, and the rungs."""
     counting = Rung("flops", flops or (lambda seed: {"flops": 100 - seed}), gated=False)
     rungs = [Rung("accuracy", rule) for rule in rules]
-    start = partial(Bracket, rungs=len(rungs), keep=0.5, objectives=OBJECTIVES, chance=0.1)
+    start = partial(Bracket, rungs=len(rungs), keep=0.5, objectives=OBJECTIVES, chance={"accuracy": 0.1})
     pipeline = Pipeline("rungs", [counting, *rungs], limits, rungs=Rungs(len(rungs), start, notebook))
     worker.install("rungs", pipeline.evaluators)
     yield pipeline, counting, rungs

@@ -34,6 +34,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 IMAGES = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 TASK = Task((3, 8, 8), 3)
+LOSS = functional.cross_entropy
 
 
 def small() -> nn.Module:
@@ -47,7 +48,7 @@ def test_synflow_of_linear_layers_by_hand() -> None:
     first, second = nn.Linear(4, 3, bias=False), nn.Linear(3, 2, bias=False)
     module = nn.Sequential(nn.Flatten(), first, nn.BatchNorm1d(3), nn.ReLU(), second)
     flow = float((second.weight.detach().abs() @ first.weight.detach().abs()).sum()) / math.sqrt(1 + 1e-5)
-    assert synflow(module, torch.zeros(1, 1, 2, 2), LABELS) == pytest.approx(math.log(2 * flow))
+    assert synflow(module, torch.zeros(1, 1, 2, 2), LABELS, LOSS) == pytest.approx(math.log(2 * flow))
 
 
 def test_synflow_counts_no_normalisation_not_even_one_that_begins_with_zero() -> None:
@@ -55,7 +56,7 @@ def test_synflow_counts_no_normalisation_not_even_one_that_begins_with_zero() ->
     plain = small()
     muted = small()
     nn.init.zeros_(muted[1].weight)
-    assert synflow(muted, IMAGES, LABELS) == pytest.approx(synflow(plain, IMAGES, LABELS))
+    assert synflow(muted, IMAGES, LABELS, LOSS) == pytest.approx(synflow(plain, IMAGES, LABELS, LOSS))
 
 
 def test_naswot_by_its_definition() -> None:
@@ -63,12 +64,12 @@ def test_naswot_by_its_definition() -> None:
     hidden = module[1](module[0](IMAGES)).detach()
     codes = [hidden.flatten(1) > 0, module[3](hidden.relu()).detach().flatten(1) > 0]
     agreements = sum((code[:, None] == code[None, :]).sum(dim=2).double() for code in codes)
-    assert naswot(small(), IMAGES, LABELS) == pytest.approx(float(torch.logdet(agreements)))
+    assert naswot(small(), IMAGES, LABELS, LOSS) == pytest.approx(float(torch.logdet(agreements)))
 
 
 def test_naswot_is_lower_for_images_that_are_alike() -> None:
     alike = IMAGES[:1] + 0.01 * IMAGES
-    assert naswot(small(), alike, LABELS) < naswot(small(), IMAGES, LABELS)
+    assert naswot(small(), alike, LABELS, LOSS) < naswot(small(), IMAGES, LABELS, LOSS)
 
 
 def test_the_jacobian_covariance_of_gradients_that_do_not_correlate_is_greatest() -> None:
@@ -80,9 +81,9 @@ def test_the_jacobian_covariance_of_gradients_that_do_not_correlate_is_greatest(
 
     patterns = torch.tensor([[1.0, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
     images = torch.randn(3, 1, 2, 2)
-    assert jacobian_covariance(Apart(), images, LABELS[:3]) == pytest.approx(-3, rel=1e-4)
+    assert jacobian_covariance(Apart(), images, LABELS[:3], LOSS) == pytest.approx(-3, rel=1e-4)
     patterns = torch.tensor([[1.0, 1, -1, -1], [1, 1, -1, -0.9], [1, -1, -1, 1]])
-    assert jacobian_covariance(Apart(), images, LABELS[:3]) < -50
+    assert jacobian_covariance(Apart(), images, LABELS[:3], LOSS) < -50
 
 
 def test_snip_is_the_gradient_of_masks() -> None:
@@ -92,14 +93,14 @@ def test_snip_is_the_gradient_of_masks() -> None:
     logits = torch.func.functional_call(module, masked, (IMAGES,))
     gradients = torch.autograd.grad(functional.cross_entropy(logits, LABELS), list(masks.values()))
     expected = sum(float(gradient.abs().sum()) for gradient in gradients)
-    assert snip(small(), IMAGES, LABELS) == pytest.approx(expected, rel=1e-5)
+    assert snip(small(), IMAGES, LABELS, LOSS) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_gradient_norm_adds_up_over_layers() -> None:
     module = small().train()
     functional.cross_entropy(module(IMAGES), LABELS).backward()
     expected = sum(float(module[i].weight.grad.norm()) for i in (0, 3, 6))
-    assert gradient_norm(small(), IMAGES, LABELS) == pytest.approx(expected, rel=1e-5)
+    assert gradient_norm(small(), IMAGES, LABELS, LOSS) == pytest.approx(expected, rel=1e-5)
 
 
 # Candidates.
@@ -121,7 +122,7 @@ class Custom(Architecture):
 
 
 def scores(metrics: Any, architecture: Architecture, seed: int = 3) -> Any:
-    (outcome,) = ZeroCostEvaluator(metrics, TASK, IMAGES, LABELS).evaluate([Candidate(architecture, seed)])
+    (outcome,) = ZeroCostEvaluator(metrics, TASK, IMAGES, LABELS, LOSS).evaluate([Candidate(architecture, seed)])
     return outcome
 
 
@@ -152,7 +153,7 @@ def test_a_network_that_passes_nothing_on_fails_in_words(name: str) -> None:
 def test_every_family_has_scores(encoding: str) -> None:
     space, task = moonas.search_space(encoding), Task((3, 32, 32), 3)
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    evaluator = ZeroCostEvaluator(tuple(PROXIES), task, images, LABELS[:4])
+    evaluator = ZeroCostEvaluator(tuple(PROXIES), task, images, LABELS[:4], LOSS)
     network = space.decode(tuple(int(size) - 1 for size in space.sizes))
     (outcome,) = evaluator.evaluate([Candidate(network, 0)])
     assert not isinstance(outcome, Failure), outcome
@@ -224,7 +225,7 @@ def agreement(metrics: tuple[str, ...], count: int) -> dict[str, float]:
     images = torch.from_numpy(data["x_train"][chosen]).float().permute(0, 3, 1, 2)
     images = (images - images.mean((0, 2, 3), keepdim=True)) / images.std((0, 2, 3), keepdim=True)
     labels = torch.from_numpy(data["y_train"].reshape(-1)[chosen].astype(np.int64))
-    evaluator = ZeroCostEvaluator(metrics, Task((3, 32, 32), 10), images, labels)
+    evaluator = ZeroCostEvaluator(metrics, Task((3, 32, 32), 10), images, labels, LOSS)
     rows = []
     for genes in published["genes"]:
         network = NASBench201(tuple(OPERATIONS[int(gene)] for gene in genes))

@@ -79,7 +79,7 @@ Results = Mapping[tuple[int, int], Mapping[str, float] | None]
 
 def run(results: Results, members: int, rungs: int, keep: float, moments: st.DataObject | None = None) -> Course:
     """Run a bracket: results come at random moments, or, without these, in the order of submission."""
-    bracket = Bracket(members, rungs=rungs, keep=keep, objectives=[ACCURACY, PARAMS], chance=CHANCE)
+    bracket = Bracket(members, rungs=rungs, keep=keep, objectives=[ACCURACY, PARAMS], chance={"accuracy": CHANCE})
     running = [(member, 1) for member in range(members)]
     course = Course({1: list(range(members))})
     while running:
@@ -136,7 +136,7 @@ def test_everybody_ends_once_and_the_share_is_kept(
 def test_early_results_decide_early(bracket: tuple[Results, int, int, float], count: int) -> None:
     """No barrier: after i results in their order, the share of i has gone on, though others are still being trained."""
     results, members, rungs, keep = bracket
-    rule = Bracket(members, rungs=rungs, keep=keep, objectives=[ACCURACY, PARAMS], chance=CHANCE)
+    rule = Bracket(members, rungs=rungs, keep=keep, objectives=[ACCURACY, PARAMS], chance={"accuracy": CHANCE})
     first = range(min(count, members - 1))
     went_on = [moved for member in first for moved, _ in rule.answer(member, 1, results[member, 1]).promoted]
     able = [member for member in first if (result := results[member, 1]) and result["accuracy"] > CHANCE]
@@ -161,7 +161,7 @@ def test_with_one_objective_and_the_best_first_it_is_plain_successive_halving(lo
 
 
 def test_who_is_no_better_than_chance_never_goes_on() -> None:
-    bracket = Bracket(3, rungs=2, keep=0.5, objectives=[ACCURACY, PARAMS], chance=CHANCE)
+    bracket = Bracket(3, rungs=2, keep=0.5, objectives=[ACCURACY, PARAMS], chance={"accuracy": CHANCE})
     moves = [bracket.answer(member, 1, {"accuracy": 0.1, "params": member}) for member in range(3)]
     assert [move.promoted for move in moves] == [[], [], []]
     assert moves[-1].stopped == [(member, "stopped at rung 1 of 2: no better than chance") for member in range(3)]

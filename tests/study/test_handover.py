@@ -74,7 +74,7 @@ def test_a_trainer_handed_over_trains_the_same_network(tmp_path: Path) -> None:
     write_handover(tmp_path, trainer)
     again = read_handover(tmp_path)
     assert again.task == trainer.task
-    assert again.accuracy(again.fit(network, seed=1)) == trainer.accuracy(trainer.fit(network, seed=1))
+    assert again.score(again.fit(network, seed=1)) == trainer.score(trainer.fit(network, seed=1))
     weights = [each.fit(network, seed=2).state_dict() for each in (again, trainer)]
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
 

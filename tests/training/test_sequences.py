@@ -89,7 +89,7 @@ def test_a_transformer_learns_sequences(path: Path) -> None:
     trainer = Trainer(data, FidelitySpec(epochs=30), TrainingSpec(batch=16, learning_rate=0.2, shift=2))
     space = moonas.search_space("sequence")
     largest = tuple(int(size) - 1 for size in space.sizes)
-    assert trainer.accuracy(trainer.fit(space.decode(largest), seed=0)) > 0.9
+    assert trainer.score(trainer.fit(space.decode(largest), seed=0)) > 0.9
     inputs, _ = trainer.validation
     assert inputs.shape == (48, 32, 2)
     assert inputs.mean(dim=(0, 1)).abs().max() < 0.2

@@ -141,7 +141,7 @@ def test_dropout_is_seeded_whatever_was_drawn_before(digits: SearchData) -> None
 def test_the_global_generators_are_left_alone(digits: SearchData) -> None:
     before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].tolist()
     trainer = Trainer(digits, FidelitySpec(epochs=1, samples=100), TrainingSpec(batch=50, flip=True))
-    trainer.accuracy(trainer.fit(SMALL, seed=0))
+    trainer.score(trainer.fit(SMALL, seed=0))
     assert torch.equal(torch.get_rng_state(), before)
     assert np.random.get_state()[1].tolist() == numpy_before
 
@@ -151,14 +151,14 @@ def test_the_validation_images_have_no_influence_on_the_weights(digits: SearchDa
     fidelity, recipe = FidelitySpec(epochs=2, samples=200), TrainingSpec(batch=50)
     one, two = Trainer(digits, fidelity, recipe), Trainer(other, fidelity, recipe)
     for trainer in (one, two):
-        trainer.accuracy(Custom(linear).build(digits.task))  # the validation part is prepared first
+        trainer.score(Custom(linear).build(digits.task))  # the validation part is prepared first
     assert digest(one.fit(SMALL, seed=0)) == digest(two.fit(SMALL, seed=0))
 
 
 def test_training_leaves_the_data_as_they_were(digits: SearchData) -> None:
     train, val = digits.train.inputs.copy(), digits.val.inputs.copy()
     trainer = Trainer(digits, FidelitySpec(epochs=1), TrainingSpec(batch=256))
-    trainer.accuracy(trainer.fit(Custom(linear), seed=0))
+    trainer.score(trainer.fit(Custom(linear), seed=0))
     np.testing.assert_array_equal(digits.train.inputs, train)
     np.testing.assert_array_equal(digits.val.inputs, val)
 
@@ -175,7 +175,7 @@ def test_a_second_trainer_on_the_same_data_judges_alike(digits: SearchData) -> N
 
 def test_a_small_network_learns_digits(digits: SearchData) -> None:
     trainer = Trainer(digits, FidelitySpec(epochs=3), TrainingSpec(batch=32, shift=0))
-    assert trainer.accuracy(trainer.fit(NET, seed=0)) > 0.9
+    assert trainer.score(trainer.fit(NET, seed=0)) > 0.9
 
 
 def test_the_loss_of_every_step_is_told_and_falls(digits: SearchData) -> None:
@@ -197,7 +197,7 @@ def test_an_auxiliary_head_takes_part_in_training_and_is_gone_after_it(digits: S
     assert any(not torch.equal(one[name], two[name]) for name in one if name.startswith("cells.0"))
     for module in modules:
         copy.deepcopy(module)
-        assert 0 <= trainer.accuracy(module) <= 1
+        assert 0 <= trainer.score(module) <= 1
 
 
 def deep_and_plain(inputs: int, outputs: int) -> nn.Module:
@@ -221,7 +221,7 @@ class NotANumber(nn.Module):
 def test_a_network_whose_logits_are_not_numbers_has_no_accuracy(digits: SearchData) -> None:
     # As after a last step that goes astray: argmax takes a NaN for the largest, and chance looks like a result.
     with pytest.raises(CandidateError):
-        Trainer(digits, FidelitySpec(), TrainingSpec()).accuracy(NotANumber())
+        Trainer(digits, FidelitySpec(), TrainingSpec()).score(NotANumber())
 
 
 @pytest.mark.parametrize("epochs", range(1, 11))
@@ -450,7 +450,7 @@ def test_accuracy_is_that_of_scikit_learn(digits: SearchData, architecture: Arch
     data = SearchData(digits.train, digits.train, digits.classes)  # 1,077 images: more than are judged at a time
     trainer = Trainer(data, FidelitySpec(epochs=1, samples=256), TrainingSpec(batch=32))
     module = trainer.fit(architecture, seed=0)
-    accuracy = trainer.accuracy(module)
+    accuracy = trainer.score(module)
     images, labels = trainer.validation
     with torch.no_grad():
         predictions = module.eval()(images).argmax(dim=1)
@@ -462,7 +462,7 @@ def test_judging_a_network_does_not_change_it(digits: SearchData) -> None:
     trainer = Trainer(digits, FidelitySpec(epochs=1, samples=100), TrainingSpec(batch=50))
     module = trainer.fit(SMALL, seed=0)
     before = digest(module)
-    assert trainer.accuracy(module) == trainer.accuracy(module)
+    assert trainer.score(module) == trainer.score(module)
     assert digest(module) == before
 
 
