@@ -115,7 +115,7 @@ class Rungs:
             if UNTRAINED not in self.memory.recall(pending.key):
                 self.memory.keep(pending.key, UNTRAINED, PartialResult(pending.metrics, round(pending.seconds, 6)))
         others = [pending for pending in map(_as_member, ended) if self.recalls(pending)]
-        members = sorted([*waiting, *others], key=lambda pending: (-pending.work, pending.number))
+        members = sorted([*waiting, *others], key=lambda pending: pending.number)
         yield from _Halving(self, asking, first_stage, members).run(pulse)
 
 
@@ -133,7 +133,8 @@ class _Halving:
         self._bracket = rungs.bracket(len(members))
         self._untrained = [dict(pending.metrics) for pending in members]
         self._running: dict[Answer, tuple[int, int]] = {}
-        self._entering = deque((member, 1) for member in range(len(members)))
+        largest_first = sorted(range(len(members)), key=lambda member: -members[member].work)
+        self._entering = deque((member, 1) for member in largest_first)
 
     def run(self, pulse: Callable[[], None]) -> Iterator[Pending]:
         try:

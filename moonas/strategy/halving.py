@@ -15,31 +15,37 @@ from moonas.problem.objective import Matrix, Objective, minimised
 
 _BEYOND_WORST = 1.1
 """Where the box of a front ends, in its ranges from the best values: its ends count, but do not outweigh all others."""
+_PATIENCE = Fraction(3, 4)
+"""The share of a rung that must be in before anybody goes on: among fewer, ranks are luck."""
 
 
 def best_first(values: Matrix) -> list[int]:
     """The order of rows (results, objectives) of values to be minimised: by front, then by share of the hypervolume.
 
-    As SMS-EMOA compares solutions (Beume et al., 2007, doi:10.1016/j.ejor.2006.08.008), with the hypervolume that
-    each adds to its front, in the ranges of that front. Ties stay in the order of the rows.
+    As SMS-EMOA reduces a population (Beume et al., 2007, doi:10.1016/j.ejor.2006.08.008): of a front, whoever adds least
+    hypervolume to the others, in the ranges of that front, is taken away, again and again; who stays longest is first.
+    So of two that are nearly the same one is kept. Ties stay in the order of the rows.
     """
     order: list[int] = []
     if len(values):
         for front in NonDominatedSorting().do(values):
             rows = np.sort(front)
-            added = _hypervolume_added(values[rows])
-            order += [int(rows[i]) for i in np.argsort(-added, kind="stable")]
+            order += [int(rows[i]) for i in _longest_kept(values[rows])]
     return order
 
 
-def _hypervolume_added(front: Matrix) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """What each row of a front adds to the hypervolume of the others; nothing for one that is there twice."""
+def _longest_kept(front: Matrix) -> list[int]:
+    """The rows of a front, those first that are taken away last."""
+    if front.shape[1] == 1:  # all of them are equal
+        return list(range(len(front)))
     span = np.ptp(front, axis=0)
     scaled = (front - front.min(axis=0)) / np.where(span > 0, span, 1.0)
-    whole = float(moocore.hypervolume(scaled, ref=_BEYOND_WORST))
-    others = (np.delete(scaled, i, axis=0) for i in range(len(scaled)))
-    added = [whole - (float(moocore.hypervolume(rest, ref=_BEYOND_WORST)) if len(rest) else 0.0) for rest in others]
-    return np.round(added, 12)  # differences of sums: equal ones must be equal to the bit
+    kept, taken = list(range(len(front))), []
+    while kept:
+        added = np.round(moocore.hv_contributions(scaled[kept], ref=_BEYOND_WORST), 12)  # equal ones, to the bit
+        least = len(kept) - 1 - int(np.argmin(added[::-1]))  # the last one of several
+        taken.append(kept.pop(least))
+    return taken[::-1]
 
 
 @dataclass
@@ -82,23 +88,30 @@ class Moves:
 class Bracket:
     """The halving of one generation, asynchronous as ASHA (Li et al., 2020, arXiv:1810.05934), and deterministic.
 
-    A rung counts results in the order in which its members entered it, whenever they come. After the i-th, the best of
-    these i that have not been promoted go on at once, until floor(i * keep) have; when no more can come, until
-    ceil(n * keep) have. So nobody waits for a whole rung, the cost is fixed, and who goes on depends neither on time
-    nor on the number of workers. ASHA itself promotes whoever is among the best of the moment, however many were
-    before: as results come largest network first, and each is the smallest so far, that would be most of them.
+    A rung counts results in the order in which its members entered it, whenever they come. Once three quarters of all
+    its members are counted, after the i-th the best of these i that have not been promoted go on at once, until
+    floor(i * keep) have; when no more can come, until ceil(n * keep) have. So nobody waits for the slowest of a rung,
+    the cost is fixed, and who goes on depends neither on time nor on the number of workers. ASHA itself promotes from
+    the first results on, and whoever is among the best of the moment, however many were before.
 
     With several objectives, results are ranked by dominance, as by Schmucker et al. (2021, arXiv:2106.12639), and on a
     front as `best_first` says.
     """
 
     def __init__(
-        self, members: int, *, rungs: int, keep: float, objectives: Sequence[Objective], chance: Mapping[str, float]
+        self,
+        members: int,
+        *,
+        rungs: int,
+        keep: float,
+        objectives: Sequence[Objective],
+        chance: Mapping[str, float] | None = None,
     ):
         """Begin with all members at the first rung.
 
         Args:
-            members: how many, in the order in which their results at the first rung count.
+            members: how many, in the order in which their results at the first rung count; that should tell nothing of
+                how good they are.
             rungs: how many there are, the top one included.
             keep: the share that goes on from each.
             objectives: what is optimised.
@@ -106,7 +119,7 @@ class Bracket:
                 on.
         """
         self._keep = Fraction(str(keep))  # as it was written: 0.1 is less than its float
-        self._objectives, self._chance = tuple(objectives), dict(chance)
+        self._objectives, self._chance = tuple(objectives), dict(chance or {})
         self._rungs = [_Rung() for _ in range(rungs)]
         self._rungs[0].entered, self._rungs[0].full = list(range(members)), True
 
@@ -137,7 +150,8 @@ class Bracket:
         rung = self._rungs[level]
         while rung.counted < len(rung.entered) and rung.entered[rung.counted] in rung.answers:
             rung.counted += 1
-            self._promote(level, math.floor(rung.counted * self._keep), moves)
+            if rung.full and rung.counted >= _PATIENCE * len(rung.entered):
+                self._promote(level, math.floor(rung.counted * self._keep), moves)
         if rung.full and rung.counted == len(rung.entered) and not rung.closed:
             rung.closed = True
             self._promote(level, math.ceil(rung.counted * self._keep), moves)

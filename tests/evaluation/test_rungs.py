@@ -100,16 +100,16 @@ def test_few_reach_the_top_and_the_others_show_how_far_they_came(executor: Threa
 
 def test_a_limit_on_accuracy_is_for_the_top_rung(executor: ThreadPoolExecutor) -> None:
     def top(seed: int) -> Outcome:
-        return {"accuracy": 0.55 if seed == 0 else 0.7}
+        return {"accuracy": 0.55 if seed == 1 else 0.7}
 
     limit = Constraint("accuracy", at_least=0.6)  # broken by all at the first rung
     with halved(improving(1), top, notebook=Notebook(), limits=[limit]) as (pipeline, _, rungs):
         trials = by_number(pipeline.run(executor, asked(4)))
-    assert 0 in rungs[1].asked
+    assert 1 in rungs[1].asked
     for number, trial in trials.items():
-        reached = "infeasible" if number == 0 else "complete"
+        reached = "infeasible" if number == 1 else "complete"
         assert trial.state == (reached if number in rungs[1].asked else "stopped")
-    assert trials[0].error == "breaks accuracy >= 0.6: 0.55"
+    assert trials[1].error == "breaks accuracy >= 0.6: 0.55"
 
 
 def test_a_limit_that_shows_before_training_spares_all_of_it(executor: ThreadPoolExecutor) -> None:
@@ -123,11 +123,11 @@ def test_a_limit_that_shows_before_training_spares_all_of_it(executor: ThreadPoo
 
 def test_a_failure_at_a_rung_ends_only_its_own_candidate(executor: ThreadPoolExecutor) -> None:
     def second(seed: int) -> Outcome:
-        return Failure("diverged") if seed == 0 else {"accuracy": 0.5}
+        return Failure("diverged") if seed == 1 else {"accuracy": 0.5}
 
     with halved(improving(1), second, notebook=Notebook()) as (pipeline, _, _):
         trials = by_number(pipeline.run(executor, asked(4)))
-    assert (trials[0].state, trials[0].error) == ("failed", "diverged")
+    assert (trials[1].state, trials[1].error) == ("failed", "diverged")
     assert sorted(trial.state for trial in trials.values()) == ["complete", "failed", "stopped", "stopped"]
 
 

@@ -43,10 +43,20 @@ def test_front_by_front(rows: np.ndarray) -> None:
         order = order[front:]
 
 
-def test_of_a_front_those_first_that_add_most_hypervolume() -> None:
-    front = np.array([[0.0, 10.0], [1.0, 4.0], [2.0, 3.5], [6.0, 1.0], [10.0, 0.0]])
-    added = moocore.hv_contributions(front, ref=(11.0, 11.0))
-    assert best_first(front) == list(np.argsort(-added, kind="stable"))
+@given(st.lists(st.integers(0, 100), min_size=2, max_size=9, unique=True), st.integers(0, 2**32 - 1))
+def test_of_a_front_the_first_are_what_taking_the_least_away_leaves(column: list[int], seed: int) -> None:
+    random = np.random.default_rng(seed)
+    front = np.column_stack([np.sort(column), np.sort(random.permutation(101)[: len(column)])[::-1]]).astype(float)
+    order, box = best_first(front), front.max(axis=0) + 0.1 * np.ptp(front, axis=0)
+    for count in range(2, len(front)):
+        kept = order[: count + 1]
+        left = {out: moocore.hypervolume(front[[i for i in kept if i != out]], ref=box) for out in kept}
+        assert left[kept[-1]] == pytest.approx(max(left.values()))
+
+
+def test_of_near_twins_one_is_kept() -> None:
+    front = np.array([[0.0, 10.0], [0.01, 9.99], [5.0, 5.0], [5.5, 4.9], [10.0, 0.0]])
+    assert {*best_first(front)[:3]} in ({0, 2, 4}, {1, 2, 4}, {0, 3, 4}, {1, 3, 4})
 
 
 @given(values, st.lists(st.sampled_from([0.25, 1.0, 8.0]), min_size=3, max_size=3))
@@ -62,7 +72,7 @@ def test_one_objective_is_a_stable_sort(column: list[int]) -> None:
 
 
 def test_of_equals_one_stands_for_all() -> None:
-    assert best_first(np.array([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])) == [2, 0, 1]
+    assert best_first(np.array([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])) in ([2, 0, 1], [0, 2, 1])
 
 
 @dataclass
@@ -133,16 +143,17 @@ def test_everybody_ends_once_and_the_share_is_kept(
 
 
 @given(brackets(), st.integers(0, 12))
-def test_early_results_decide_early(bracket: tuple[Results, int, int, float], count: int) -> None:
-    """No barrier: after i results in their order, the share of i has gone on, though others are still being trained."""
+def test_three_quarters_decide_without_the_rest(bracket: tuple[Results, int, int, float], count: int) -> None:
+    """No barrier: after most results in their order, their share has gone on, though others are still being trained."""
     results, members, rungs, keep = bracket
     rule = Bracket(members, rungs=rungs, keep=keep, objectives=[ACCURACY, PARAMS], chance={"accuracy": CHANCE})
     first = range(min(count, members - 1))
     went_on = [moved for member in first for moved, _ in rule.answer(member, 1, results[member, 1]).promoted]
     able = [member for member in first if (result := results[member, 1]) and result["accuracy"] > CHANCE]
-    assert len(went_on) <= math.floor(len(first) * Fraction(str(keep)))
+    quota = math.floor(len(first) * Fraction(str(keep))) if len(first) >= members * 3 / 4 else 0
+    assert len(went_on) <= quota
     if len(able) == len(first):
-        assert len(went_on) == math.floor(len(first) * Fraction(str(keep)))
+        assert len(went_on) == quota
     last = run(results, members, rungs, keep).entered.get(2, [])
     assert last[: len(went_on)] == went_on
 
