@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from moonas.problem.trial import Trial
     from moonas.study.audit_plan import AuditPlan
+    from moonas.study.spread import Sized
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def run(
         problem: see `moonas.load`.
         networks: how many, spread over size.
         seeds: full trainings of each, from different weights.
-        out: the folder; `runs/NAME-audit` if not given.
+        out: the folder; if not given, `runs/NAME-audit`, or beside the run, its name with `-audit`.
         overrides: dotted path -> value, laid over the problem, as `{"phases.full.epochs": 100}`.
         progress: whether lines on standard error show how far it is.
 
@@ -89,7 +90,8 @@ def _audit(
 
     spec, source = load_audited(problem, overrides, label)
     plan = plan_audit(spec, source, networks=networks, seeds=seeds)
-    return _carry_out(plan, Path(out) if out is not None else Path("runs") / f"{spec.name}-audit", progress=progress)
+    audited = source or Path("runs") / spec.name
+    return _carry_out(plan, Path(out or audited.with_name(f"{audited.name}-audit")), progress=progress)
 
 
 def _carry_out(plan: AuditPlan, out: Path, *, progress: bool) -> Audit:
@@ -97,13 +99,13 @@ def _carry_out(plan: AuditPlan, out: Path, *, progress: bool) -> Audit:
     from moonas.report.audit import agreement_table
     from moonas.report.audit_plot import plot_audit
     from moonas.report.audit_verdict import verdict
-    from moonas.study.folder import RunFolder
+    from moonas.study.folder import AUDIT, RunFolder
     from moonas.study.retraining import nearer_to_full
 
-    folder = RunFolder(out)
+    folder = RunFolder(out, AUDIT)
     folder.claim()
     try:
-        folder.describe(plan.spec, begun=(out / "problem.yaml").exists())
+        folder.describe(plan.spec, begun=(out / AUDIT).exists())
         networks, lost = _compared(plan, out, progress=progress)
         table = agreement_table(networks)
         advice = nearer_to_full(plan.spec.fidelity, plan.spec.phases, len(plan.data.train))
@@ -125,15 +127,10 @@ def _compared(plan: AuditPlan, out: Path, *, progress: bool) -> tuple[pd.DataFra
     """
     import pandas as pd
 
-    from moonas.report.audit import FEWEST
     from moonas.study.retraining import score
 
     proxy, *full = _trainings(plan, out, progress=progress)
-    done = [network for network in plan.chosen if all(each[network.key].state == "complete" for each in (proxy, *full))]
-    errors = [each[network.key].error for network in plan.chosen for each in (proxy, *full) if each[network.key].error]
-    lost = f"{len(plan.chosen) - len(done)} of {len(plan.chosen)} networks failed in a training"
-    if len(done) < FEWEST:
-        raise MoonasError(f"{lost}, and fewer than {FEWEST} are left; {Counter(errors).most_common(1)[0][0]}")
+    done, lost = _survivors(plan, [proxy, *full])
     frame = pd.DataFrame({name: [getattr(each, name) for each in done] for name in ("key", "params", "flops")})
     for signal in (plan.spec.score, "training_loss"):
         frame[f"proxy_{signal}"] = [proxy[key].metrics.get(signal) for key in frame["key"]]
@@ -142,27 +139,47 @@ def _compared(plan: AuditPlan, out: Path, *, progress: bool) -> tuple[pd.DataFra
         frame[f"full_{plan.spec.score}_{i}"] = [trials[key].metrics[plan.spec.score] for key in frame["key"]]
     frame["proxy_seconds"] = [proxy[key].seconds for key in frame["key"]]
     frame["full_seconds"] = [fmean(trials[key].seconds for trials in full) for key in frame["key"]]
-    left_out = [f"{lost} and are left out; one of them: {errors[0]}."] if errors else []
-    return frame.dropna(axis="columns", how="all"), left_out
+    return frame.dropna(axis="columns", how="all"), [f"{lost}, and are left out."] if lost else []
+
+
+def _survivors(plan: AuditPlan, trials: Sequence[Mapping[str, Trial]]) -> tuple[list[Sized], str]:
+    """The networks that came through all trainings so far, and, if some did not, how many and why most of these.
+
+    Raises:
+        MoonasError: if too few came through.
+    """
+    from moonas.report.audit import FEWEST
+
+    done = [each for each in plan.chosen if all(each.key in t and t[each.key].state == "complete" for t in trials)]
+    errors = [t[each.key].error for each in plan.chosen for t in trials if each.key in t and t[each.key].error]
+    if not errors:
+        return done, ""
+    lost = f"{len(plan.chosen) - len(done)} of {len(plan.chosen)} networks failed in a training"
+    why = Counter(errors).most_common(1)[0][0]
+    if len(done) < FEWEST:
+        raise MoonasError(f"{lost}, and fewer than {FEWEST} are left: {why}")
+    return done, f"{lost} ({why})"
 
 
 def _trainings(plan: AuditPlan, out: Path, *, progress: bool) -> list[Mapping[str, Trial]]:
-    """The trials of the proxy by their keys, and those of full training, seed by seed."""
-    from moonas.study.retraining import train, training_alone
+    """The trials of the proxy by their keys, and those of full training, seed by seed, of who came through so far."""
+    from moonas.study.retraining import as_computed_in, train, training_alone
 
-    genotypes, full = [each.genotype for each in plan.chosen], plan.spec.in_phase("full")
     proxy = plan.known
     if progress:
         say(plan.describe(out), err=True)
     if proxy is None:
+        genotypes = [each.genotype for each in plan.chosen]
         proxy = train(training_alone(plan.spec), out / "proxy", genotypes, what="proxy", progress=progress)
     if progress:
         say(plan.estimate(proxy), err=True)
+    full = as_computed_in(plan.source or out / "proxy", plan.spec.in_phase("full"))  # to compare fidelities alone
     trials: list[Mapping[str, Trial]] = [proxy]
     for i in range(plan.seeds):
+        left, _ = _survivors(plan, trials)
         spec = training_alone(full, number=i + 1, longer=plan.ratio)
         what = f"full training, seed {i + 1} of {plan.seeds}"
-        trials.append(train(spec, out / f"full-{i}", genotypes, what=what, progress=progress))
+        trials.append(train(spec, out / f"full-{i}", [each.genotype for each in left], what=what, progress=progress))
     return trials
 
 

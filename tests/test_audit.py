@@ -117,7 +117,7 @@ def test_of_a_run_the_proxy_is_what_the_archive_says_and_the_fronts_ends_are_the
     )
     front = study.run()
     found = audit.run("runs/r", networks=5)
-    assert found.out == Path("runs/digits_tiny-audit")
+    assert found.out == Path("runs/r-audit")
     assert not (found.out / "proxy").exists()
     trials = study.trials.set_index("key")
     for row in found.networks.itertuples():
@@ -161,13 +161,41 @@ def test_networks_that_fail_are_left_out_and_counted(here: Path, monkeypatch: py
     failing[0] = min(seen)
     found = audit.run("digits_tiny", networks=5, seeds=1, out="one", overrides=CHANGES)
     assert set(found.networks["key"]) == seen - {failing[0]}
-    last = "1 of 5 networks failed in a training and are left out; one of them: ValueError: no luck"
+    last = "1 of 5 networks failed in a training (ValueError: no luck"
     assert found.verdict[-1].startswith(last)
+    assert found.verdict[-1].endswith("), and are left out.")
+    assert not {failing[0]} & {row[0] for row in rows(Path("one/full-0"))}  # who failed by the proxy is spared
     with pytest.raises(
-        MoonasError, match=r"1 of 4 networks failed in a training, and fewer than 4 are left; .*no luck"
+        MoonasError, match=r"1 of 4 networks failed in a training, and fewer than 4 are left: .*no luck"
     ):
         failing[0] = audit.run("digits_tiny", networks=4, seeds=1, out="w", overrides=CHANGES).networks["key"][0]
         audit.run("digits_tiny", networks=4, seeds=1, out="few", overrides=CHANGES)
+    assert not Path("few/full-0").exists()
+
+
+def test_who_learns_nothing_is_a_result_of_an_audit_and_no_failure(here: Path) -> None:
+    changes = {**CHANGES, "training.learning_rate": 1e-9, "training.batch": 2, "phases.full.epochs": 4}
+    found = audit.run("digits_tiny", networks=4, seeds=1, overrides=changes)
+    assert len(found.networks) == 4
+    assert "failed" not in found.verdict[-1]
+
+
+def test_full_training_is_computed_as_the_proxy_was(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from moonas.study.retraining import as_computed_in
+
+    answers = iter(["bfloat16", "float32", "float32"])
+    monkeypatch.setattr("moonas.training.precision.fastest_precision", lambda *_, **__: next(answers))
+    found = audit.run("digits_tiny", networks=4, seeds=1, overrides=CHANGES)
+    spec = moonas.load("digits_tiny").spec
+    for part in ("proxy", "full-0"):
+        assert as_computed_in(found.out / part, spec).training.precision == "bfloat16"
+
+
+def test_the_folders_of_searches_and_audits_are_told_apart(audited: audit.Audit) -> None:
+    message = refused(str(audited.out))
+    assert f"{audited.out} holds an audit; to go on with it, give the problem" in message
+    with pytest.raises(MoonasError, match="is not a run folder"):
+        moonas.load("digits_tiny", out=audited.out, overrides=CHANGES).run()
 
 
 def refused(*arguments: str) -> str:

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import math
-import tempfile
 import time
-import uuid
 from collections.abc import Sequence
-from concurrent.futures import Executor, Future
-from contextlib import ExitStack
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from moonas.benchmark.networks import Network
-from moonas.benchmark.stopwatch import timed
-from moonas.errors import CandidateError, MoonasError, one_line
-from moonas.evaluation import worker
+from moonas.errors import MoonasError, one_line
 from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome, attempt, seeded
 from moonas.spec.objective import ObjectiveSpec
 from moonas.spec.problem import ProblemSpec
 from moonas.spec.training import FidelitySpec
-from moonas.study.assemble_evaluation import (
-    assemble_evaluators,
-    assemble_executor,
-    choose_precision,
-    trial_seed,
-    usable_cores,
-)
+from moonas.study.assemble_evaluation import assemble_evaluators, settled, trial_seed
+from moonas.study.workers import Workers, answer_about_one
 
 if TYPE_CHECKING:
     from moonas.benchmark.reference import Recipe, ReferenceLoop
@@ -128,49 +117,8 @@ def training_evaluator(spec: ProblemSpec, data: SearchData, fidelity: FidelitySp
     accuracy = (ObjectiveSpec(metric="accuracy"),)
     alone = {"objectives": accuracy, "constraints": (), "record": (), "table": None, "fidelity": fidelity}
     changed = spec.model_copy(update=alone)
-    (evaluator,) = assemble_evaluators(changed, data, choose_precision(changed, data))
+    (evaluator,) = assemble_evaluators(settled(changed, data), data)
     return evaluator
-
-
-class Workers:
-    """Worker processes as a search has them, warm, with evaluators installed.
-
-    Attributes:
-        count: how many.
-        startup: seconds until the last had started.
-    """
-
-    def __init__(self, spec: ProblemSpec, evaluators: Sequence[Evaluator]):
-        """Take the evaluators; `with` starts the processes."""
-        self.count = usable_cores() if spec.workers == "auto" else max(1, spec.workers)
-        self.startup = 0.0
-        self._spec, self._evaluators, self._name = spec, evaluators, uuid.uuid4().hex
-
-    def __enter__(self) -> Workers:
-        with ExitStack() as stack:
-            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            self._executor: Executor = assemble_executor(self._spec, self._name, self._evaluators, scratch)
-            stack.callback(self._executor.shutdown)
-            self.startup = timed(self._start)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def submit(self, evaluator: int, candidates: Sequence[Candidate]) -> Future[Any]:
-        """Have the next free worker ask an evaluator; `judged` reads the answer."""
-        return self._executor.submit(worker.evaluate, self._name, evaluator, candidates)
-
-    def _start(self) -> None:
-        calls = [self._executor.submit(_answer_nothing, self._name, 0, [None]) for _ in range(self.count)]
-        for call in calls:
-            call.result()
-
-
-def _answer_nothing(*_: object) -> tuple[list[Outcome], float]:
-    """What a worker is asked first, so that it starts; the arguments and the result are as of `worker.evaluate`."""
-    return [], 0.0
 
 
 class Moonas:
@@ -208,10 +156,7 @@ def seed_of(contender: str, seed: int, network: Network) -> int:
 
 def judged(answered: Future[Any]) -> Judged:
     """What a worker has answered about one candidate."""
-    try:
-        (outcome,), seconds = answered.result()
-    except CandidateError as error:  # its time ran out, or its worker died
-        outcome, seconds = Failure(one_line(error)), error.seconds
+    outcome, seconds = answer_about_one(answered)
     if isinstance(outcome, Failure):
         return Judged(seconds=seconds, error=outcome.reason)
-    return Judged(**outcome, seconds=seconds)
+    return Judged(outcome["accuracy"], outcome.get("training_loss", math.nan), seconds)

@@ -16,7 +16,6 @@ from moonas.benchmark.contenders import (
     Moonas,
     Reference,
     ReferenceEvaluator,
-    Workers,
     candidate,
     judged,
     reference_loop,
@@ -28,6 +27,7 @@ from moonas.evaluation.evaluator import Evaluator
 from moonas.spec.problem import ProblemSpec
 from moonas.spec.training import FidelitySpec
 from moonas.study.assemble import assemble_constraints, assemble_encoding
+from moonas.study.workers import Workers
 from moonas.terminal import say
 
 if TYPE_CHECKING:

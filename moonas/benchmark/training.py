@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from moonas.benchmark.contenders import Contender, Moonas, Reference, Workers, reference_loop, training_evaluator
+from moonas.benchmark.contenders import Contender, Moonas, Reference, reference_loop, training_evaluator
 from moonas.benchmark.networks import random_networks
 from moonas.benchmark.rows import Rows
 from moonas.benchmark.turns import TURN_COLUMNS, take_turns
@@ -17,6 +17,7 @@ from moonas.run import parse_assignments
 from moonas.spec.load import load_problem
 from moonas.spec.problem import ProblemSpec
 from moonas.study.assemble_evaluation import load_data
+from moonas.study.workers import Workers
 from moonas.terminal import exit_codes, say, stop_cleanly
 
 if TYPE_CHECKING:

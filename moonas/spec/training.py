@@ -77,6 +77,7 @@ class TrainingSpec(SpecModel):
         learning_rate: the peak of the cycle.
         shift: random shift of each image, in pixels to each side.
         flip: whether images are mirrored at random; wrong for digits and letters.
+        stop_hopeless: whether a training ends, and its network fails, that after half of many steps has learnt nothing.
         processor: where candidates are trained; `auto` is the GPU if there is one.
         precision: of most of the arithmetic; `auto` is what is faster where the search begins, by trying.
     """
@@ -88,5 +89,6 @@ class TrainingSpec(SpecModel):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     shift: Annotated[int, Field(ge=0, le=64)] = 1
     flip: bool = False
+    stop_hopeless: bool = True
     processor: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -22,9 +22,9 @@ _PATIENCE = Fraction(3, 4)
 def best_first(values: Matrix) -> list[int]:
     """The order of rows (results, objectives) of values to be minimised: by front, then by share of the hypervolume.
 
-    As SMS-EMOA reduces a population (Beume et al., 2007, doi:10.1016/j.ejor.2006.08.008): of a front, whoever adds least
-    hypervolume to the others, in the ranges of that front, is taken away, again and again; who stays longest is first.
-    So of two that are nearly the same one is kept. Ties stay in the order of the rows.
+    As SMS-EMOA reduces a population (Beume et al., 2007, doi:10.1016/j.ejor.2006.08.008): of a front, whoever adds
+    least hypervolume to the others, in the ranges of that front, is taken away, again and again; who stays longest is
+    first. So of two that are nearly the same one is kept. Ties stay in the order of the rows.
     """
     order: list[int] = []
     if len(values):

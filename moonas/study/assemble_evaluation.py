@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -30,7 +31,6 @@ from moonas.study.assemble import assemble_device, metric_columns
 from moonas.study.executor import InProcessExecutor, ProcessExecutor
 
 if TYPE_CHECKING:
-    from moonas.training.precision import Precision
     from moonas.training.split import SearchData
     from moonas.training.trainer import Trainer
 
@@ -49,52 +49,62 @@ def load_data(spec: ProblemSpec) -> SearchData | None:
     return None if spec.data is None else load_search_data(spec.data)
 
 
-def choose_precision(spec: ProblemSpec, data: SearchData) -> Precision:
-    """The precision of trainings: as the problem has it, or what is faster on this machine for such images."""
+def settled(spec: ProblemSpec, data: SearchData | None) -> ProblemSpec:
+    """The problem with a processor and a precision of its trainings, where it left them to this machine.
+
+    The precision is what is faster here for the smallest of its images.
+
+    Raises:
+        SpecError: if it wants a GPU and there is none.
+    """
+    if data is None:
+        return spec
     from moonas.training.precision import fastest_precision  # torch
     from moonas.training.prepared import task_at
 
-    chosen, shape = spec.training.precision, task_at(data.task, spec.fidelity).input_shape
-    if chosen != "auto" or len(shape) != 3:
-        return "float32" if chosen == "auto" else chosen
-    return fastest_precision(_processor(spec), pixels=spec.training.batch * shape[1] * shape[2])
+    processor, precision = _processor(spec.training.processor), spec.training.precision
+    if precision == "auto":
+        shapes = [task_at(data.task, rung).input_shape for rung in spec.rungs]
+        pixels = spec.training.batch * min(math.prod(shape[1:]) for shape in shapes)
+        precision = fastest_precision(processor, pixels=pixels) if len(shapes[0]) == 3 else "float32"
+    return computed_by(spec, processor, precision)
 
 
-def _processor(spec: ProblemSpec) -> str:
-    """Where candidates are trained.
+def computed_by(spec: ProblemSpec, processor: str, precision: str) -> ProblemSpec:
+    """The problem with this processor and this precision for its trainings."""
+    changes = {"processor": processor, "precision": precision}
+    return spec.model_copy(update={"training": spec.training.model_copy(update=changes)})
 
-    Raises:
-        SpecError: if the problem wants a GPU and there is none.
-    """
+
+def _processor(wanted: str) -> str:
     import torch
 
     there = torch.cuda.is_available()
-    if spec.training.processor == "cuda" and not there:
+    if wanted == "cuda" and not there:
         raise SpecError("training.processor is cuda, and PyTorch finds no GPU here; set it to auto or cpu")
-    return "cuda" if there and spec.training.processor != "cpu" else "cpu"
+    return "cuda" if there and wanted != "cpu" else "cpu"
 
 
-def assemble_evaluators(spec: ProblemSpec, data: SearchData | None, precision: Precision) -> tuple[Evaluator, ...]:
+def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Evaluator, ...]:
     """Make the evaluators for what is to be measured; the last ones are those of a halving, from the first rung.
 
     Args:
-        spec: says what.
+        spec: says what, `settled`.
         data: what the search may see of them.
-        precision: of trainings.
 
     Raises:
         MoonasError: if a function of the user's own cannot be imported.
     """
     columns = [column for column in metric_columns(spec) if column not in spec.tabled]
-    trainer = None if data is None else assemble_trainer(spec, data, spec.fidelity, precision)
+    trainer = None if data is None else assemble_trainer(spec, data, spec.fidelity)
     task = _task(spec, data)
     evaluators: list[Evaluator] = _tabled(spec)
     static = [name for name in columns if name in METRICS and METRICS[name].source == "static"]
     if static:
         evaluators.append(StaticEvaluator(static, task))
     scores = [name for name in columns if name in METRICS and METRICS[name].source == "zero_cost"]
-    if scores and trainer:
-        evaluators.append(ZeroCostEvaluator(scores, trainer.task, *trainer.data.first(SCORED_IMAGES), trainer.loss))
+    if scores and data:
+        evaluators.append(assemble_zero_cost(spec, data, scores))
     cheap = _functions(spec, task, "cheap")
     if cheap.functions:
         evaluators.append(FunctionEvaluator(cheap, gated=False))
@@ -102,7 +112,7 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None, precision: P
         evaluators += _latency(spec, task)
     dear = _functions(spec, trainer.task if trainer else task, "dear")
     if trainer and data and (dear.functions or {trainer.metric, "training_loss"} & set(columns)):
-        trainers = [*(assemble_trainer(spec, data, rung, precision) for rung in spec.rungs[:-1]), trainer]
+        trainers = [*(assemble_trainer(spec, data, rung) for rung in spec.rungs[:-1]), trainer]
         evaluators += [TrainingEvaluator(each, replace(dear, task=each.task)) for each in trainers]
     elif dear.functions:
         evaluators.append(FunctionEvaluator(dear, gated=True))
@@ -118,12 +128,27 @@ def _tabled(spec: ProblemSpec) -> list[Evaluator]:
     return [TableEvaluator(read_table(path, table.match, columns), wanted, table.by, f"table {path.name}")]
 
 
-def assemble_trainer(spec: ProblemSpec, data: SearchData, fidelity: FidelitySpec, precision: Precision) -> Trainer:
-    """Make what trains networks."""
+def assemble_trainer(spec: ProblemSpec, data: SearchData, fidelity: FidelitySpec) -> Trainer:
+    """Make what trains networks, for a problem that is `settled`."""
     from moonas.training.trainer import Trainer  # torch
 
-    seed = spec.data.seed if spec.data else 0
-    return Trainer(data, fidelity, spec.training, seed=seed, device=_processor(spec), precision=precision)
+    recipe = spec.training
+    assert recipe.processor != "auto"
+    assert recipe.precision != "auto"
+    return Trainer(data, fidelity, recipe, seed=_data_seed(spec), device=recipe.processor, precision=recipe.precision)
+
+
+def assemble_zero_cost(spec: ProblemSpec, data: SearchData, metrics: Sequence[str]) -> ZeroCostEvaluator:
+    """Make what scores networks without training, on images as they are."""
+    from moonas.training.prepared import PreparedData  # torch
+    from moonas.training.target import TARGETS
+
+    batch = PreparedData(data, FidelitySpec(), seed=_data_seed(spec)).first(SCORED_IMAGES)
+    return ZeroCostEvaluator(metrics, data.task, *batch, TARGETS[data.target].loss)
+
+
+def _data_seed(spec: ProblemSpec) -> int:
+    return spec.data.seed if spec.data else 0
 
 
 def load_task(spec: ProblemSpec) -> Task:

@@ -11,14 +11,13 @@ from moonas.errors import SpecError
 from moonas.evaluation.evaluator import Evaluator, checked
 from moonas.evaluation.rungs import Memory, Rungs
 from moonas.evaluation.static import StaticEvaluator
-from moonas.evaluation.zero_cost import ZeroCostEvaluator
 from moonas.problem.objective import Objective
 from moonas.spec.halving import HalvingSpec, ScreenSpec
 from moonas.spec.metric import METRICS
 from moonas.spec.problem import ProblemSpec
 from moonas.spec.training import FidelitySpec
 from moonas.study.assemble import assemble_objectives
-from moonas.study.assemble_evaluation import SCORED_IMAGES, assemble_trainer
+from moonas.study.assemble_evaluation import assemble_zero_cost
 
 if TYPE_CHECKING:
     from moonas.training.split import SearchData
@@ -63,9 +62,7 @@ def assemble_scorers(spec: ProblemSpec, data: SearchData | None) -> tuple[Evalua
     """Make the evaluators of a screening: what is counted, then the score. None for a search without."""
     if spec.search.screen is None or data is None:
         return ()
-    trainer = assemble_trainer(spec, data, spec.fidelity, "float32")
-    first = trainer.data.first(SCORED_IMAGES)
-    score = ZeroCostEvaluator([spec.search.screen.metric], trainer.task, *first, trainer.loss)
+    score = assemble_zero_cost(spec, data, [spec.search.screen.metric])
     counted = list(dict.fromkeys(use.column for _, use in spec.metric_uses if _is_counted(use.column)))
     return (StaticEvaluator(counted, data.task), score) if counted else (score,)
 

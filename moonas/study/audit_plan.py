@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from moonas.study.archive import Archive
 from moonas.study.assemble import assemble_encoding, metric_columns
 from moonas.study.assemble_evaluation import load_data, usable_cores
 from moonas.study.environment import differences
-from moonas.study.folder import RunFolder, comparable, problem_of_run
+from moonas.study.folder import AUDIT, RunFolder, comparable, problem_of_run
 from moonas.study.progress import duration
 from moonas.study.retraining import work_ratio
 from moonas.study.spread import Sized, count_networks, draw_networks, extremes, spread
@@ -39,7 +40,8 @@ class AuditPlan:
         ratio: how many times the work of the proxy full training is.
         seeds: full trainings of each network.
         chosen: the networks.
-        known: the trials of a run, which need no proxy; None if there is none.
+        source: a run, whose trials need no proxy; None if there is none.
+        known: its trials.
     """
 
     spec: ProblemSpec
@@ -48,6 +50,7 @@ class AuditPlan:
     ratio: float
     seeds: int
     chosen: Sequence[Sized]
+    source: Path | None
     known: Mapping[str, Trial] | None
 
     def describe(self, out: Path) -> str:
@@ -82,6 +85,9 @@ def load_audited(
     """
     if isinstance(problem, Mapping):
         return load_problem(problem, overrides=overrides, label=label), None
+    if os.path.isfile(Path(problem) / AUDIT):  # noqa: PTH113  # Path.is_file raises for a name too long
+        what = f"{problem} holds an audit; to go on with it"
+        raise MoonasError(f"{what}, give the problem or the run that it is of, and --out {problem}")
     file, folder = problem_of_run(problem, None)
     spec = load_problem(file, overrides=overrides, label=label)
     if folder is None or not RunFolder(Path(folder)).has_archive:
@@ -117,7 +123,7 @@ def plan_audit(spec: ProblemSpec, source: Path | None, *, networks: int, seeds: 
     encoding = assemble_encoding(spec)
     known = None if source is None else _trials(source, encoding, data, judged)
     chosen = _chosen(spec, encoding, data, known, networks)
-    return AuditPlan(spec, data, judged, ratio, seeds, chosen, known)
+    return AuditPlan(spec, data, judged, ratio, seeds, chosen, source, known)
 
 
 def _judged(spec: ProblemSpec) -> str:

@@ -31,15 +31,18 @@ _EXTENSIBLE: dict[str, bool | set[str]] = {"budget": True, "workers": True, "nam
 by their fingerprints."""
 
 _RESULTS = {"trials.csv", "pareto.csv", "rungs.csv", "pareto.png", "audit.csv", "agreement.csv", "audit.png"}
-_WRITTEN = {"problem.yaml", "environment.json", *_RESULTS, *HANDED_OVER}
+PROBLEM, AUDIT = "problem.yaml", "audit.yaml"
+"""The problem that a folder is about, in the folder of a search and of an audit."""
+_WRITTEN = {PROBLEM, AUDIT, "environment.json", *_RESULTS, *HANDED_OVER}
 
 
 class RunFolder:
-    """A folder that holds one search."""
+    """A folder that holds one search, or one audit."""
 
-    def __init__(self, path: Path):
-        """Name the folder; nothing is touched yet."""
+    def __init__(self, path: Path, description: str = PROBLEM):
+        """Name the folder, and the file in it that says what it is about; nothing is touched yet."""
         self.path = path
+        self._about = description
         self._lock = filelock.FileLock(str(path / _LOCK), blocking=False, thread_local=False)
 
     @property
@@ -66,18 +69,18 @@ class RunFolder:
                 shutil.rmtree(left, ignore_errors=True)
 
     def describe(self, spec: ProblemSpec, *, begun: bool) -> None:
-        """Write what the run is about: problem.yaml and, once, environment.json.
+        """Write what the run is about: the problem and, once, environment.json.
 
         Args:
             spec: the problem.
-            begun: whether the folder has trials already.
+            begun: whether the folder has results already.
 
         Raises:
-            RunFolderError: if its trials belong to another problem.
+            RunFolderError: if its results belong to another problem.
         """
         if begun:
             self._refuse_other_problem(spec)
-        self.write("problem.yaml", lambda path: _write_text(path, to_yaml(spec)))
+        self.write(self._about, lambda path: _write_text(path, to_yaml(spec)))
         if not begun or not (self.path / "environment.json").exists():
             text = json.dumps(environment(), indent=2) + "\n"
             self.write("environment.json", lambda path: _write_text(path, text))
@@ -144,11 +147,11 @@ class RunFolder:
 
     def _is_ours(self, names: set[str]) -> bool:
         """Whether a run made this folder; a problem.yaml that moonas has not written is the user's own."""
-        if is_archive(self.archive_path):
+        if self._about == PROBLEM and is_archive(self.archive_path):
             return True
         if names == {self.archive_path.name} and self.archive_path.stat().st_size == 0:
             return True  # of a run that was killed as it began
-        problem = self.path / "problem.yaml"
+        problem = self.path / self._about
         return problem.exists() and problem.read_text(encoding="utf-8", errors="replace").startswith(HEADER)
 
     def _take_lock(self) -> None:
@@ -168,10 +171,10 @@ class RunFolder:
 
     def _refuse_other_problem(self, spec: ProblemSpec) -> None:
         try:
-            found = load_problem(self.path / "problem.yaml")  # with the defaults of fields that it was written before
+            found = load_problem(self.path / self._about)  # with the defaults of fields that it was written before
         except MoonasError as error:
             raise RunFolderError(
-                f"{self.path} holds trials, but its problem.yaml cannot be read, so whose they are is lost; put it "
+                f"{self.path} holds results, but its {self._about} cannot be read, so whose they are is lost; put it "
                 f"back, or give another folder: {error}"
             ) from error
         changed = list(differences(comparable(found), comparable(spec)))
@@ -184,7 +187,7 @@ class RunFolder:
 
 def problem_of_run(problem: str | Path, out: str | Path | None) -> tuple[str | Path, str | Path | None]:
     """The problem file and the run folder that are meant; a run folder in place of a problem means its own."""
-    inside = Path(problem) / "problem.yaml"
+    inside = Path(problem) / PROBLEM
     if os.path.isfile(inside):  # noqa: PTH113  # Path.is_file raises for a name too long
         return inside, problem if out is None else out
     return problem, out

@@ -38,9 +38,9 @@ class PartialResults:
     def recall(self, key: str) -> dict[int, PartialResult]:
         """The results of an architecture by rung."""
         with undamaged(self._path):
-            rows = self._rows("WHERE key = ?", key)
+            rows = self._rows("WHERE rungs.key = ?", key)
             return {
-                rung: PartialResult(json.loads(metrics), seconds, error) for _, rung, metrics, seconds, error in rows
+                rung: PartialResult(json.loads(metrics), seconds, error) for _, rung, metrics, seconds, error, _ in rows
             }
 
     def keep(self, key: str, rung: int, result: PartialResult) -> None:
@@ -63,22 +63,18 @@ class PartialResults:
         columns = {**_COLUMNS, **dict.fromkeys((score, "training_loss", "seconds"), "float64")}
         rows: list[tuple[Any, ...]] = []
         with undamaged(self._path):
-            for key, rung, metrics, seconds, _ in self._rows("WHERE rung > 0 ORDER BY key, rung"):
+            for key, rung, metrics, seconds, _, number in self._rows("WHERE rung > 0"):
                 given, measured = fidelities[rung - 1], json.loads(metrics)
                 trained = (given.epochs, given.samples, given.resolution)
                 found = (measured.get(score), measured.get("training_loss"), seconds)
-                rows.append((key, self._number(key), rung, *trained, *found))
+                rows.append((key, number, rung, *trained, *found))
             frame = pd.DataFrame(rows, columns=list(columns)).astype(columns)
             return frame.sort_values(["number", "key", "rung"], ignore_index=True)
-
-    def _number(self, key: str) -> int | None:
-        with plain_words(self._path):
-            row = self._connection.execute("SELECT number FROM trials WHERE key = ?", (key,)).fetchone()
-        return None if row is None else int(row[0])
 
     def _rows(self, clause: str, *arguments: Any) -> list[tuple[Any, ...]]:
         if not self._is_there:
             return []
         with plain_words(self._path):
-            query = f"SELECT key, rung, metrics, seconds, error FROM rungs {clause}"
+            columns = "rungs.key, rung, rungs.metrics, rungs.seconds, rungs.error, number"
+            query = f"SELECT {columns} FROM rungs LEFT JOIN trials ON trials.key = rungs.key {clause}"
             return self._connection.execute(query, arguments).fetchall()

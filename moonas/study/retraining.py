@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moonas.encoding.encoding import Genotype
-from moonas.evaluation.evaluator import Candidate, Failure
+from moonas.evaluation.evaluator import Candidate, Failure, Outcome
 from moonas.evaluation.zero_cost import PROXIES
 from moonas.network.architecture import Architecture
 from moonas.problem.trial import Trial
@@ -17,9 +17,14 @@ from moonas.spec.objective import ObjectiveSpec
 from moonas.spec.problem import ProblemSpec
 from moonas.spec.search import SearchSpec
 from moonas.spec.training import FidelitySpec, Phases
-from moonas.study.assemble_evaluation import assemble_evaluators, trial_seed
+from moonas.study.archive import Archive
+from moonas.study.assemble import assemble_encoding
+from moonas.study.assemble_evaluation import assemble_zero_cost, computed_by, trial_seed
+from moonas.study.folder import RunFolder
 from moonas.study.progress import ProgressLine, Tally
+from moonas.study.session import COMPUTED
 from moonas.study.study import Study
+from moonas.study.workers import Workers, answer_about_one
 
 if TYPE_CHECKING:
     from moonas.training.split import SearchData
@@ -28,7 +33,7 @@ _MOST_SECONDS = 1e6
 
 
 def training_alone(spec: ProblemSpec, *, number: int = 0, longer: float = 1.0) -> ProblemSpec:
-    """The problem reduced to training: no limits, nothing timed, no functions.
+    """The problem reduced to training: no limits, nothing timed, no functions, and nobody is given up as hopeless.
 
     Args:
         spec: the problem, in its phase.
@@ -39,6 +44,7 @@ def training_alone(spec: ProblemSpec, *, number: int = 0, longer: float = 1.0) -
     return _measuring(spec, spec.score, "training_loss", "params", "flops").model_copy(
         update={
             "seed": (spec.seed + number) % 2**63,
+            "training": spec.training.model_copy(update={"stop_hopeless": False}),
             "budget": spec.budget.model_copy(update={"trial_seconds": seconds}),
         }
     )
@@ -82,12 +88,25 @@ def train(
 def score(spec: ProblemSpec, data: SearchData, architectures: Sequence[Architecture]) -> dict[str, list[float | None]]:
     """The zero-cost proxies of networks, each None where it does not work."""
     candidates = [Candidate(each, trial_seed(spec.seed, each.key)) for each in architectures]
-    scores: dict[str, list[float | None]] = {}
-    for name in PROXIES:
-        (evaluator,) = assemble_evaluators(_measuring(spec, name), data, "float32")
-        outcomes = evaluator.evaluate(candidates)
-        scores[name] = [None if isinstance(each, Failure) else each[name] for each in outcomes]
-    return scores
+    with Workers(spec, [assemble_zero_cost(spec, data, [name]) for name in PROXIES]) as workers:
+        calls = {
+            name: [workers.submit(stage, [candidate]) for candidate in candidates] for stage, name in enumerate(PROXIES)
+        }
+        return {name: [_score(name, answer_about_one(call)[0]) for call in calls[name]] for name in PROXIES}
+
+
+def _score(name: str, outcome: Outcome) -> float | None:
+    return None if isinstance(outcome, Failure) else outcome[name]
+
+
+def as_computed_in(run: Path, spec: ProblemSpec) -> ProblemSpec:
+    """The problem with the processor and the precision of the trainings of a run."""
+    archive = Archive(RunFolder(run).archive_path, assemble_encoding(spec), writable=False)
+    try:
+        known = archive.fact(COMPUTED)
+    finally:
+        archive.close()
+    return spec if known is None else computed_by(spec, *known)
 
 
 def work_ratio(spec: ProblemSpec, data: SearchData) -> float:

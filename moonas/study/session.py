@@ -26,22 +26,23 @@ from moonas.study.archive import Archive
 from moonas.study.assemble_evaluation import (
     assemble_evaluators,
     assemble_executor,
-    choose_precision,
+    computed_by,
     load_data,
+    settled,
     trial_seed,
 )
 from moonas.study.assemble_halving import assemble_rungs, assemble_scorers
 from moonas.study.folder import RunFolder
+from moonas.study.numbering import Numbering
 from moonas.study.partial_results import SCREEN
 
 if TYPE_CHECKING:
-    from moonas.training.precision import Precision
     from moonas.training.split import SearchData
 
 FAILED_START = "failed_start"
 """The fact that a search ended because its whole first generation failed."""
-PRECISION = "precision"
-"""The fact in which precision trainings of a run are computed."""
+COMPUTED = "computed"
+"""The fact how trainings of a run are computed: its processor and its precision."""
 
 
 class Session:
@@ -87,7 +88,7 @@ class Session:
                 if not len(self.archive):
                     self.archive.clear()
             folder.describe(spec, begun=len(self.archive) > 0)
-            self._taken = self.archive.numbers()
+            self._numbering = Numbering(self.archive.numbers())
         except BaseException:
             folder.release()
             raise
@@ -103,11 +104,11 @@ class Session:
     def forget_failures(self) -> None:
         """Let architectures whose trials failed be tried again."""
         self.archive.forget_failures()
-        self._taken = self.archive.numbers()
+        self._numbering = Numbering(self.archive.numbers())
 
     def begin_walk(self) -> None:
         """Start at the beginning of a search's path, where numbers count from 0."""
-        self._walked: set[str] = set()
+        self._numbering.begin_walk()
         self.evaluated = 0
 
     def evaluate(
@@ -129,8 +130,8 @@ class Session:
         asked: list[tuple[int, Genotype, Candidate]] = []
         ended: list[Trial] = []  # that an interrupted run made of this very generation, as far as the path tells
         for key, architecture in {a.key: a for a in architectures}.items():
-            known, is_new = self.archive.get(key), key not in self._walked
-            number = self._next_number(key, known)
+            known, is_new = self.archive.get(key), not self._numbering.has_met(key)
+            number = self._numbering.number(key, known)
             if known is not None:
                 trials[key] = known
                 ended += [known] if is_new else []
@@ -147,8 +148,7 @@ class Session:
         finally:
             for number, _, candidate in asked:  # interrupted, the rest has no number yet
                 if candidate.architecture.key not in trials:
-                    self._taken.discard(number)
-                    self._walked.discard(candidate.architecture.key)
+                    self._numbering.take_back(candidate.architecture.key, number)
         return [trials[architecture.key] for architecture in architectures]
 
     def score(self, genotypes: Sequence[Genotype], *, pulse: Callable[[], None]) -> dict[str, PartialResult]:
@@ -202,29 +202,13 @@ class Session:
             if "_executor" in vars(self):
                 stack.callback(self._executor.shutdown, wait=True, cancel_futures=True)
 
-    def _next_number(self, key: str, known: Trial | None) -> int:
-        """The place of an architecture on the path of the search.
-
-        Numbers follow the path, not the clock: an interrupted search gives each architecture the number that it would
-        have had without the interruption.
-        """
-        if known is not None:
-            self._walked.add(key)
-            return known.number
-        number = len(self._walked)
-        while number in self._taken:
-            number += 1
-        self._taken.add(number)
-        self._walked.add(key)
-        return number
-
     def _candidate(self, architecture: Architecture) -> Candidate:
         return Candidate(architecture, trial_seed(self._spec.seed, architecture.key))
 
     @cached_property
     def _pipeline(self) -> Pipeline:
         with as_given(self._given):
-            evaluators = assemble_evaluators(self._spec, self._data, self._precision)
+            evaluators = assemble_evaluators(self._settled, self._data)
         rungs = assemble_rungs(self._spec, self._data, memory=self)
         return Pipeline(self._name, evaluators, self._constraints, rungs=rungs)
 
@@ -235,10 +219,10 @@ class Session:
         return Pipeline(self._name, evaluators, self._constraints, first_stage=before)
 
     @cached_property
-    def _precision(self) -> Precision:
-        """The precision in which this run began, wherever it goes on: else trials would not compare."""
-        known: Precision | None = self.archive.fact(PRECISION) if "archive" in vars(self) else None
-        return known or ("float32" if self._data is None else choose_precision(self._spec, self._data))
+    def _settled(self) -> ProblemSpec:
+        """The problem, its trainings computed as this run began, wherever it goes on: else trials would not compare."""
+        known = self.archive.fact(COMPUTED) if "archive" in vars(self) else None
+        return settled(self._spec if known is None else computed_by(self._spec, *known), self._data)
 
     @cached_property
     def _data(self) -> SearchData | None:
@@ -248,7 +232,8 @@ class Session:
     @cached_property
     def _executor(self) -> Executor:
         if self._data is not None:  # before the first evaluation, that is
-            self.archive.note(PRECISION, self._precision)
+            training = self._settled.training
+            self.archive.note(COMPUTED, [training.processor, training.precision])
             self.archive.agree("data", self._data.fingerprint, "holds trials on other data; give another folder")
         for evaluator in self._pipeline.evaluators:
             if isinstance(evaluator, TableEvaluator):

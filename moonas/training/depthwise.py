@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 _FAST_WIDTH = 3
@@ -83,6 +84,7 @@ class _Depthwise(torch.autograd.Function):
             return functional.conv2d(images, weight, None, stride, padding, 1, len(weight))
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         (gradient,) = gradients
         images, weight = ctx.saved_tensors
@@ -134,9 +136,9 @@ def _of_weight(
 def _columns(images: torch.Tensor, first: int, count: int, *, above: int, rows: int) -> torch.Tensor:
     """Columns of images from `first` on, zeros where there are none, under `above` rows of zeros, `rows` in all."""
     height, width = images.shape[2:]
-    inside = images[..., max(first, 0) : min(first + count, width)]
-    missing = max(-first, 0), max(first + count - width, 0)
-    return functional.pad(inside, (*missing, above, rows - height - above))
+    start, stop = (min(max(column, 0), width) for column in (first, first + count))
+    missing = min(max(-first, 0), count), min(max(first + count - width, 0), count)
+    return functional.pad(images[..., start:stop], (*missing, above, rows - height - above))
 
 
 def _native(

@@ -86,7 +86,7 @@ def graphed_step(
         labels: of the batch.
 
     Raises:
-        RuntimeError: if it cannot be captured.
+        RuntimeError: if it cannot be captured; module and optimizer are then as they were, too.
     """
     inputs, labels = inputs.clone(), labels.clone()
     step, before = plain_step(loss, optimizer), copy.deepcopy(module.state_dict())
@@ -101,10 +101,14 @@ def graphed_step(
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             main = step(inputs, labels)
+    except BaseException:
+        torch.cuda.synchronize()  # the warm-ups may still be writing
+        optimizer.state.clear()
+        raise
     finally:
         module.load_state_dict(before)
-        for state in optimizer.state.values():  # momentum of nothing is none
-            state["momentum_buffer"].zero_()
+    for state in optimizer.state.values():  # momentum of nothing is none
+        state["momentum_buffer"].zero_()
 
     def replay(new_inputs: torch.Tensor, new_labels: torch.Tensor) -> torch.Tensor:
         inputs.copy_(new_inputs)

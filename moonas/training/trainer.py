@@ -111,7 +111,8 @@ class Trainer:
         """
         module.eval()
         inputs, _ = self._on_device("validation")
-        with torch.inference_mode(), autocast(self.device, self.precision):
+        fast = computing_fast(module, self.device, self.precision)
+        with torch.inference_mode(), fast, autocast(self.device, self.precision):
             outputs = torch.cat([module(batch).float() for batch in torch.split(inputs, EVALUATION_BATCH)]).cpu()
         if not torch.isfinite(outputs).all():
             raise CandidateError("training diverged: the outputs for validation data are not finite")
@@ -140,8 +141,10 @@ class Trainer:
         if self.device.type == "cuda":
             try:
                 return graphed_step(module, loss, optimizer, inputs, labels)
+            except torch.OutOfMemoryError:
+                raise
             except RuntimeError:  # the network asks the CPU for something midway
-                torch.cuda.synchronize()
+                pass
         return plain_step(loss, optimizer)
 
     def _batches(self, inputs: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> Iterator[Batch]:
@@ -165,13 +168,14 @@ class Trainer:
         return [weight * self._target.loss(logits.float(), labels, smoothing) for weight, logits in outputs]
 
     def _refuse_hopeless(self, losses: list[float], steps: int) -> None:
-        """End a training that diverged, or that after half of many steps has learnt nothing."""
+        """End a training that diverged, or, if that is wanted, that has learnt nothing after half of many steps."""
         recent = losses[-_READ_EVERY:]
         if not all(map(math.isfinite, recent)):
             epoch = math.ceil(self.fidelity.epochs * len(losses) / steps)
             raise CandidateError(f"training diverged: the loss is {recent[-1]} in epoch {epoch}")
         enough = max(steps / 2, 2 * _READ_EVERY)
-        if enough <= len(losses) < steps and fmean(recent) > self._guess * (1 - _HOPE):
+        stops = self.recipe.stop_hopeless and enough <= len(losses) < steps
+        if stops and fmean(recent) > self._guess * (1 - _HOPE):
             so_far = f"after {len(losses)} of {steps} steps the loss is {fmean(recent):.3f}"
             raise CandidateError(f"training is hopeless: {so_far}, and guessing gives {self._guess:.3f}")
 

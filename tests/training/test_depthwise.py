@@ -34,7 +34,7 @@ def distance(found: torch.Tensor, wanted: torch.Tensor) -> float:
 
 @settings(deadline=None, max_examples=120)
 @given(
-    kernel=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    kernel=st.tuples(st.integers(1, 13), st.integers(1, 13)),
     stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     sides=st.tuples(st.integers(1, 12), st.integers(1, 12)),
     channels=st.integers(2, 5),
