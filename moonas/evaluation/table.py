@@ -7,11 +7,15 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from moonas.errors import CandidateError, DataError, UnknownNameError, one_line
 from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt
 from moonas.network.architecture import Architecture
+from moonas.spec.metric import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class TableEvaluator(Evaluator):
@@ -37,7 +41,7 @@ class TableEvaluator(Evaluator):
             raise CandidateError(f"{type(architecture).__name__} has no attribute '{self._by}' to be looked up by")
         value = str(getattr(architecture, self._by))
         if value not in self._rows:
-            raise CandidateError(f"{self._where} has no row for {value}")
+            raise CandidateError(f"{self._where} has no row for {value}, the {self._by} of this network")
         return {name: self._rows[value][name] for name in self.metrics}
 
 
@@ -53,7 +57,7 @@ def read_table(path: Path, match: str, columns: Mapping[str, tuple[str, float]])
         The metrics of each row by its value of `match`; NaN where there is none, which fails a candidate.
 
     Raises:
-        DataError: if it cannot be read, or a column is missing, or holds no numbers, or a row stands twice.
+        DataError: if it cannot be read, holds no rows or one twice, lacks a column, or holds what a metric cannot be.
     """
     import pandas as pd
 
@@ -65,14 +69,37 @@ def read_table(path: Path, match: str, columns: Mapping[str, tuple[str, float]])
     for column in (match, *(column for column, _ in columns.values())):
         if column not in frame:
             raise DataError(f"{where}: {UnknownNameError('column', column, map(str, frame.columns))}")
+    if frame.empty:
+        raise DataError(f"{where}: holds no rows")
+    if frame[match].isna().any():
+        raise DataError(f"{where}: column {match} is empty in {int(frame[match].isna().sum())} of {len(frame)} rows")
     keys = frame[match].astype(str)
     if keys.duplicated().any():
         raise DataError(f"{where}: {keys[keys.duplicated()].iloc[0]} stands in column {match} twice")
-    chosen: dict[str, Any] = {}
-    for name, (column, scale) in columns.items():
-        if not pd.api.types.is_numeric_dtype(frame[column]):
-            raise DataError(f"{where}: column {column} holds other things than numbers")
-        # Whole numbers stay whole, as counts are.
-        chosen[name] = (frame[column] if scale == 1 else frame[column] * scale).tolist()
+    chosen = {name: _values(frame[column], name, scale, where) for name, (column, scale) in columns.items()}
     rows = zip(keys, *chosen.values(), strict=True)
     return {key: dict(zip(chosen, values, strict=True)) for key, *values in rows}
+
+
+def _values(column: pd.Series, metric: str, scale: float, where: str) -> list[float]:
+    """What a column says of a metric.
+
+    Raises:
+        DataError: if that is no number, or better than the metric can be.
+    """
+    import pandas as pd
+
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        others = column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
+        example = f", as {others.iloc[0]!r}" if len(others) else ""
+        raise DataError(f"{where}: column {column.name} holds other things than numbers{example}")
+    values = column if scale == 1 else column * scale  # whole numbers stay whole, as counts are
+    known = METRICS.get(metric)
+    if known is not None and known.ideal is not None:
+        best, beyond = (values.max(), "above") if known.goal == "maximize" else (values.min(), "below")
+        if best > known.ideal if known.goal == "maximize" else best < known.ideal:
+            what = f"{metric} is {best:g}, and cannot be {beyond} {known.ideal:g}"
+            advice = f"table.metrics.{metric}: {{column: {column.name}, scale: ...}}"
+            raise DataError(f"{where}: column {column.name}: {what}; bring it to {metric}'s unit by {advice}")
+    found: list[float] = values.tolist()
+    return found

@@ -59,9 +59,11 @@ def naswot(module: nn.Module, images: torch.Tensor, truth: torch.Tensor, loss: L
         codes = (inputs[0].flatten(1) > 0).double()
         kernel.add_(codes @ codes.T + (1 - codes) @ (1 - codes).T)
 
-    for layer in module.modules():
-        if isinstance(layer, _activations()):
-            layer.register_forward_pre_hook(remember)
+    activations = [layer for layer in module.modules() if isinstance(layer, _activations())]
+    if not activations:
+        raise CandidateError("naswot looks at activations, and this network has none that it knows, such as ReLU")
+    for layer in activations:
+        layer.register_forward_pre_hook(remember)
     with torch.no_grad():
         module.train()(images)
     sign, logarithm = np.linalg.slogdet(kernel.numpy())
@@ -125,7 +127,8 @@ def _weights(module: nn.Module) -> Iterator[Any]:
 def _activations() -> tuple[type[nn.Module], ...]:
     from torch import nn
 
-    return nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU, nn.GELU, nn.LeakyReLU, nn.ELU
+    bent = nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish
+    return *bent, nn.Softplus, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh, nn.Hardtanh
 
 
 class ZeroCostEvaluator(Evaluator):

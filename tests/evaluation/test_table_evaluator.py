@@ -49,7 +49,7 @@ def look_up(path: Path, architecture: Any, by: str = "string") -> Any:
 def test_what_cannot_be_looked_up_fails_in_words(path: Path) -> None:
     assert look_up(path, ONE) == {"latency_ms": 2.5, "accuracy": pytest.approx(0.915)}
     other = NASBench201(("none",) * 6)
-    assert look_up(path, other) == Failure(f"table T has no row for {other.string}")
+    assert look_up(path, other) == Failure(f"table T has no row for {other.string}, the string of this network")
     assert look_up(path, TWO) == Failure("accuracy is NaN")
     assert look_up(path, ONE, "strnig") == Failure("NASBench201 has no attribute 'strnig' to be looked up by")
 
@@ -60,7 +60,12 @@ def test_what_cannot_be_looked_up_fails_in_words(path: Path) -> None:
         (CSV, "cels", "unknown column 'cels'; choose from cell, ms, nodes, top1; did you mean 'cell'"),
         (CSV.replace("top1", "top5"), "cell", "unknown column 'top1'; .* did you mean 'top5'"),
         (CSV + f"{ONE.string},1,1,1\n", "cell", "stands in column cell twice"),
-        (CSV.replace("2.5", "fast"), "cell", "column ms holds other things than numbers"),
+        (CSV.replace("2.5", "fast"), "cell", "column ms holds other things than numbers, as 'fast'"),
+        (CSV.partition("\n")[0], "cell", "holds no rows"),
+        (CSV.replace(TWO.string, ""), "cell", "column cell is empty in 1 of 2 rows"),
+        (CSV.replace("91.5", "9150"), "cell", "column top1: accuracy is 91.5, and cannot be above 1; .* scale: ..."),
+        (CSV.replace("2.5", "-2.5"), "cell", "column ms: latency_ms is -2.5, and cannot be below 0"),
+        (CSV.replace(",2.5", ",True").replace(",1.5", ",False"), "cell", "column ms holds other things than numbers"),
         ("", "cell", "cannot be read"),
     ],
 )

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 import moonas
+from moonas.errors import CandidateError
 from moonas.evaluation.evaluator import Candidate, Failure
 from moonas.evaluation.zero_cost import (
     PROXIES,
@@ -65,6 +66,11 @@ def test_naswot_by_its_definition() -> None:
     codes = [hidden.flatten(1) > 0, module[3](hidden.relu()).detach().flatten(1) > 0]
     agreements = sum((code[:, None] == code[None, :]).sum(dim=2).double() for code in codes)
     assert naswot(small(), IMAGES, LABELS, LOSS) == pytest.approx(float(torch.logdet(agreements)))
+
+
+def test_naswot_says_that_a_network_has_no_activations() -> None:
+    with pytest.raises(CandidateError, match="this network has none that it knows"):
+        naswot(nn.Sequential(nn.Flatten(), nn.Linear(192, 3)), IMAGES, LABELS, LOSS)
 
 
 def test_naswot_is_lower_for_images_that_are_alike() -> None:
