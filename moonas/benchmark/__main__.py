@@ -6,6 +6,7 @@ import typer
 
 from moonas import benchmark
 from moonas.benchmark.encodings import encodings
+from moonas.benchmark.halving import halving
 from moonas.benchmark.loop import loop
 from moonas.benchmark.memory import memory
 from moonas.benchmark.proxies import proxies
@@ -13,7 +14,7 @@ from moonas.benchmark.strategies import strategies
 from moonas.benchmark.training import training
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=benchmark.__doc__)
-for command in (loop, memory, strategies, encodings, training, proxies):
+for command in (loop, memory, strategies, encodings, training, proxies, halving):
     app.command()(command)
 
 if __name__ == "__main__":

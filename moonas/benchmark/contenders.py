@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from moonas.benchmark.networks import Network
 from moonas.errors import MoonasError, one_line
@@ -18,10 +18,14 @@ from moonas.spec.problem import ProblemSpec
 from moonas.spec.training import FidelitySpec
 from moonas.study.assemble_evaluation import assemble_evaluators, settled, trial_seed
 from moonas.study.workers import Workers, answer_about_one
+from moonas.terminal import say
 
 if TYPE_CHECKING:
     from moonas.benchmark.reference import Recipe, ReferenceLoop
     from moonas.training.split import SearchData
+
+
+Asked = TypeVar("Asked")
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def training_evaluator(spec: ProblemSpec, data: SearchData, fidelity: FidelitySp
     """Moonas's own training evaluator for a problem at a fidelity, and nothing beside it."""
     accuracy = (ObjectiveSpec(metric="accuracy"),)
     alone = {"objectives": accuracy, "constraints": (), "record": (), "table": None, "fidelity": fidelity}
-    changed = spec.model_copy(update=alone)
+    changed = spec.model_copy(update={**alone, "search": spec.search.model_copy(update={"halving": None})})
     (evaluator,) = assemble_evaluators(settled(changed, data), data)
     return evaluator
 
@@ -152,6 +156,14 @@ def candidate(contender: str, seed: int, network: Network) -> Candidate:
 def seed_of(contender: str, seed: int, network: Network) -> int:
     """The seed of one training: no two contenders share initial weights, which would make them agree."""
     return trial_seed(seed, f"{contender}:{network.key}")
+
+
+def completed(calls: Mapping[Future[Any], Asked]) -> Iterator[tuple[Asked, Judged]]:
+    """What each call was for, and what workers have answered, as answers come; says at each tenth how far it is."""
+    for count, call in enumerate(as_completed(calls), 1):
+        yield calls[call], judged(call)
+        if count * 10 // len(calls) > (count - 1) * 10 // len(calls):
+            say(f"{count} of {len(calls)} trainings", err=True)
 
 
 def judged(answered: Future[Any]) -> Judged:

@@ -57,7 +57,7 @@ def proxies(
         ranking = Ranking(spec, data, reference, FidelitySpec(epochs=long_epochs, samples=long_samples))
         drawn = ranking.draw(networks, seed=seed)
         _ = ranking.evaluators  # what is wrong with the settings shows itself before anything is written
-        _claim(out, json.dumps(ranking.settings | {"seed": seed}, indent=1, sort_keys=True))
+        claim(out, json.dumps(ranking.settings | {"seed": seed}, indent=1, sort_keys=True))
         rows, times = Rows(out / "ranks.csv", RANK_COLUMNS), Rows(out / "times.csv", TURN_COLUMNS)
         for row in ranking.judgements(drawn, rows.frame, seeds=seeds, long_seeds=long_seeds):
             rows.add(row)
@@ -67,7 +67,7 @@ def proxies(
         print_times(times.frame)
 
 
-def _claim(out: Path, settings: str) -> None:
+def claim(out: Path, settings: str) -> None:
     """Let a folder belong to these settings, and to no others.
 
     Raises:

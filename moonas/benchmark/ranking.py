@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from moonas.benchmark.contenders import (
     Reference,
     ReferenceEvaluator,
     candidate,
-    judged,
+    completed,
     reference_loop,
     training_evaluator,
 )
@@ -28,7 +27,6 @@ from moonas.spec.problem import ProblemSpec
 from moonas.spec.training import FidelitySpec
 from moonas.study.assemble import assemble_constraints, assemble_encoding
 from moonas.study.workers import Workers
-from moonas.terminal import say
 
 if TYPE_CHECKING:
     from moonas.benchmark.reference import Recipe
@@ -92,11 +90,8 @@ class Ranking:
         with Workers(self.spec, list(self.evaluators.values())) as workers:
             stages = {name: stage for stage, name in enumerate(self.evaluators)}
             calls = {workers.submit(stages[each[0]], [candidate(*each)]): each for each in wanted}
-            for count, call in enumerate(as_completed(calls), 1):
-                name, seed, network = calls[call]
-                yield {"contender": name, "seed": seed, **row(network, judged(call))}
-                if count * 10 // len(calls) > (count - 1) * 10 // len(calls):  # at each tenth
-                    say(f"{count} of {len(calls)} trainings", err=True)
+            for (name, seed, network), judgement in completed(calls):
+                yield {"contender": name, "seed": seed, **row(network, judgement)}
 
     @cached_property
     def evaluators(self) -> dict[str, Evaluator]:

@@ -1,0 +1,87 @@
+"""What a halving saves and loses, from networks trained at all rungs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from moonas.benchmark.__main__ import app
+from moonas.benchmark.halving_report import JUDGED, Measured, brackets_of, outcome, trained_by_halving
+
+ACCURACY = JUDGED["accuracy"]
+OPTIONS: dict[str, Any] = {"keep": 0.5, "chance": 0.1}
+
+
+def measured(low: list[float], top: list[float], truth: list[float]) -> Measured:
+    """Networks that take 1 second at the first of two rungs and 10 at the top one."""
+    results = {(i, rung): {"accuracy": a} for rung, of in ((1, low), (2, top)) for i, a in enumerate(of)}
+    return Measured(results, np.array([[1.0, 10.0]] * len(low)), [{"accuracy": a} for a in truth])
+
+
+def test_seconds_are_of_all_that_a_halving_trains() -> None:
+    good = [0.9, 0.8, 0.3, 0.2, 0.7, 0.6]
+    found = outcome(measured(good, good, good), ACCURACY, **OPTIONS)
+    assert found == {"all seconds": 60, "halving seconds": 6 + 3 * 10, "all recall": 1, "halving recall": 1}
+
+
+def test_a_rung_that_misleads_loses_the_best() -> None:
+    found = outcome(
+        measured([0.2, 0.3, 0.9, 0.8, 0.7, 0.15], [0.9, 0.8] + [0.3] * 4, [0.9, 0.8] + [0.3] * 4), ACCURACY, **OPTIONS
+    )
+    assert (found["all recall"], found["halving recall"]) == (1, 0)
+
+
+def test_the_luck_of_a_seed_lowers_both_recalls() -> None:
+    lucky = [0.9, 0.3, 0.8, 0.2, 0.7, 0.6]
+    found = outcome(measured(lucky, lucky, [0.9, 0.8, 0.3, 0.2, 0.1, 0.15]), ACCURACY, **OPTIONS)
+    assert (found["all recall"], found["halving recall"]) == (0.5, 0.5)
+
+
+def test_who_failed_or_learnt_nothing_is_trained_no_further() -> None:
+    results = {(0, 1): {"accuracy": 0.1}, (1, 1): {"accuracy": 0.4}, (1, 2): {"accuracy": 0.5}}
+    trained = trained_by_halving(results, 3, rungs=2, objectives=ACCURACY, **OPTIONS)
+    assert trained == {(0, 1), (1, 1), (2, 1), (1, 2)}
+
+
+def test_the_truth_is_the_mean_of_the_other_seeds_at_the_top() -> None:
+    rows = [
+        {
+            "seed": seed,
+            "number": number,
+            "rung": rung,
+            "flops": number,
+            "seconds": rung,
+            "accuracy": 0.1 * seed + number,
+        }
+        for seed in range(3)
+        for number in range(4)
+        for rung in (1, 2)
+    ]
+    (first, second) = brackets_of(pd.DataFrame(rows), population=2, rungs=2, seeds=3)
+    assert [each["accuracy"] for each in first[0].truth] == pytest.approx([0.15, 1.15])
+    assert [each["accuracy"] for each in second[2].truth] == pytest.approx([2.05, 3.05])
+    assert second[1].results[1, 2]["accuracy"] == pytest.approx(3.1)
+    assert first[0].seconds.tolist() == [[1, 2], [1, 2]]
+
+
+def test_the_command_trains_all_and_resumes(tmp_path: Path) -> None:
+    rungs = "search.halving={rungs: [{epochs: 1, samples: 100}], keep: 0.5}"
+    small = ["fidelity={epochs: 1, samples: 300}", "search.population=4", "workers=0", rungs]
+    arguments = ["halving", "digits_tiny", "--generations", "2", "--seeds", "2", "--out", str(tmp_path)]
+    for change in small:
+        arguments += ["--set", change]
+    first = CliRunner().invoke(app, arguments)
+    assert first.exit_code == 0, first.output
+    assert "2 generations of 4, mean over 2 seeds" in " ".join(first.stdout.split())
+    table = pd.read_csv(tmp_path / "rungs.csv")
+    assert len(table) == 2 * 4 * 2 * 2
+    assert CliRunner().invoke(app, arguments).stdout == first.stdout
+    assert pd.read_csv(tmp_path / "rungs.csv").equals(table)
+    without = CliRunner().invoke(app, ["halving", "digits_tiny", "--out", str(tmp_path / "n")])
+    assert without.exit_code == 2
+    assert "has no search.halving" in without.stderr
