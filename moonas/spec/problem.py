@@ -170,7 +170,8 @@ class ProblemSpec(SpecModel):
             return
         where: Location = ("search", "halving")
         if self.data is None or not any(map(self._is_of_training, self.objectives)):
-            yield where, "compares networks by their training; give an objective that comes of it, as accuracy"
+            what = "compares networks by how they train, and no objective comes of training; add one, such as accuracy"
+            yield where, what
         yield from (((*where, *at), what) for at, what in self.search.halving.misplaced(self.fidelity))
 
     def _wrong_scores(self) -> Iterator[Mistake]:

@@ -1014,14 +1014,14 @@ SPARING = [
     case(
         "halving_without_training",
         without_data("search: {halving: {rungs: [{epochs: 1}]}}"),
-        "{file}, line 4, search.halving: compares networks by their training; "
-        "give an objective that comes of it, as accuracy",
+        "{file}, line 4, search.halving: compares networks by how they train, and no objective comes of training; "
+        "add one, such as accuracy",
     ),
     case(
         "halving_by_objectives_that_need_no_training",
         halving("{rungs: [{epochs: 1}]}").replace("accuracy", "flops"),
-        "{file}, line 8, search.halving: compares networks by their training; "
-        "give an objective that comes of it, as accuracy",
+        "{file}, line 8, search.halving: compares networks by how they train, and no objective comes of training; "
+        "add one, such as accuracy",
     ),
     case(
         "rung_of_a_resolution_for_sequences",
