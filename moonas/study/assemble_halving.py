@@ -60,17 +60,19 @@ def _chance(data: SearchData) -> dict[str, float]:
 
 def assemble_scorers(spec: ProblemSpec, data: SearchData | None) -> tuple[Evaluator, ...]:
     """Make the evaluators of a screening: what is counted, then the score. None for a search without."""
-    if spec.search.screen is None or data is None:
+    screen = spec.search.screen
+    if screen is None or data is None:
         return ()
-    score = assemble_zero_cost(spec, data, [spec.search.screen.metric])
-    counted = list(dict.fromkeys(use.column for _, use in spec.metric_uses if _is_counted(use.column)))
-    return (StaticEvaluator(counted, data.task), score) if counted else (score,)
+    score = assemble_zero_cost(spec, data, [screen.metric])
+    named = [*(each.metric for each in screening_objectives(spec, screen)), *(use.column for _, use in spec.metric_uses)]
+    counted = list(dict.fromkeys(filter(_is_counted, named)))
+    return StaticEvaluator(counted, data.task), score
 
 
 def screening_objectives(spec: ProblemSpec, screen: ScreenSpec) -> tuple[Objective, ...]:
-    """By what candidates of a screening are compared: the score, and the objectives that are counted."""
-    counted = (objective for objective in assemble_objectives(spec) if _is_counted(objective.metric))
-    return Objective(screen.metric, METRICS[screen.metric].goal), *counted
+    """By what candidates of a screening are compared: the score, and the objectives that are counted, else `flops`."""
+    counted = [objective for objective in assemble_objectives(spec) if _is_counted(objective.metric)]
+    return Objective(screen.metric, METRICS[screen.metric].goal), *(counted or [Objective("flops", "minimize")])
 
 
 def _is_counted(column: str) -> bool:

@@ -28,6 +28,8 @@ class Snapshot:
         front: networks on the front.
         elapsed: seconds of this run.
         left: seconds to go at the pace of this run; None before its first generation.
+        scored: networks by a screening.
+        kept: of these, for the generations.
     """
 
     trials: int
@@ -39,6 +41,8 @@ class Snapshot:
     front: int
     elapsed: float
     left: float | None
+    scored: int = 0
+    kept: int = 0
 
     def line(self, width: int | None = None) -> str:
         """All of it on one line; on a narrow one what matters least is left out."""
@@ -47,13 +51,14 @@ class Snapshot:
         parts = {
             "trials": f"trials {self.trials}/{self.total}",
             "failed": f"failed {self.failed}" if self.failed else "",
+            "screening": f"screening kept {self.kept} of {self.scored}" if self.scored else "",
             "best": f"best {self.best_metric} {best}",
             "hypervolume": f"hypervolume {share}",
             "front": f"front {self.front}",
             "elapsed": f"elapsed {duration(self.elapsed)}",
             "left": "" if self.left is None else f"left {duration(self.left)}",
         }
-        for least in ("", "elapsed", "front", "hypervolume", "failed", "left", "best"):
+        for least in ("", "screening", "elapsed", "front", "hypervolume", "failed", "left", "best"):
             parts.pop(least, None)
             line = "  ".join(part for part in parts.values() if part)
             if width is None or len(line) <= width:

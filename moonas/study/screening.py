@@ -16,15 +16,20 @@ from moonas.study.session import Session
 
 
 class Screening:
-    """Chooses by a score of untrained networks beside the objectives that are counted.
+    """Chooses by a score of untrained networks beside the objectives that are counted, or `flops` if none is.
 
     The score alone would mostly choose the largest networks; beside their cost, it chooses those that are good for
     their size.
+
+    Attributes:
+        scored: networks so far.
+        kept: of these.
     """
 
     def __init__(self, spec: ProblemSpec, screen: ScreenSpec, session: Session):
         """Take what is wanted, and what measures (`session`)."""
         self._spec, self._session = screen, session
+        self.scored, self.kept = 0, 0
         self._objectives, self._constraints = screening_objectives(spec, screen), assemble_constraints(spec)
 
     def is_due(self, *, first: bool) -> bool:
@@ -42,6 +47,7 @@ class Screening:
             by_key.setdefault(self._session.encoding.decode(genotype).key, genotype)
         scores = self._session.score(list(by_key.values()), pulse=pulse)
         chosen = set(self._ranked(scores)[:count])
+        self.scored, self.kept = self.scored + len(scores), self.kept + len(chosen)
         return [by_key[key] for key in scores if key in chosen]
 
     def _ranked(self, scores: Mapping[str, PartialResult]) -> list[str]:

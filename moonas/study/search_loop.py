@@ -164,6 +164,8 @@ class SearchLoop:
             front=self._score.front,
             elapsed=self._elapsed,
             left=self._elapsed / evaluated * (total - done) if evaluated >= self._population else None,
+            scored=self._screening.scored if self._screening else 0,
+            kept=self._screening.kept if self._screening else 0,
         )
 
 

@@ -306,6 +306,28 @@ def test_the_screened_ones_are_on_the_first_fronts_of_score_and_size(digits: Cal
     assert ranks[chosen].max() <= ranks[~chosen].min()
 
 
+def test_without_a_counted_objective_networks_are_screened_beside_their_flops(
+    digits: Callable[..., moonas.Study],
+) -> None:
+    changes = {**UNHALVED, "search": SCREENED, "budget": {"trials": 4}}
+    by_flops = digits("flops", **{**changes, "objectives": [{"metric": "accuracy"}, {"metric": "flops"}]})
+    by_default = digits("default", **{**changes, "objectives": [{"metric": "accuracy"}]})
+    by_params = digits("params", **{**changes, "objectives": [{"metric": "accuracy"}, {"metric": "params"}]})
+    for study in (by_flops, by_default, by_params):
+        study.run()
+    assert set(by_default.trials["key"]) == set(by_flops.trials["key"]) != set(by_params.trials["key"])
+
+
+def test_progress_says_how_many_were_scored_and_kept(digits: Callable[..., moonas.Study]) -> None:
+    snapshots: list[Snapshot] = []
+    digits(**UNHALVED, search=SCREENED, budget={"trials": 8}).run(listener=snapshots.append)
+    assert [(each.scored, each.kept) for each in (snapshots[0], snapshots[1], snapshots[-1])] == [
+        (0, 0),
+        (16, 4),
+        (32, 8),
+    ]
+
+
 def test_a_screening_prefers_what_keeps_the_limits(digits: Callable[..., moonas.Study]) -> None:
     limited = digits(
         **UNHALVED, search=SCREENED, budget={"trials": 4}, constraints=[{"metric": "flops", "at_most": 20_000}]

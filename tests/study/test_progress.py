@@ -1,6 +1,7 @@
 """The line that shows how far a search is."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,13 @@ def test_the_line_says_all_of_it() -> None:
     assert str(SNAPSHOT) == (
         "trials 37/120  failed 2  best accuracy 0.9877  hypervolume 0.7123  front 11  elapsed 2m05s  left 1h02m"
     )
+
+
+def test_a_screening_is_told_where_there_is_room() -> None:
+    screened = replace(SNAPSHOT, scored=96, kept=24)
+    assert str(screened).startswith("trials 37/120  failed 2  screening kept 24 of 96  best accuracy 0.9877  ")
+    assert "left 1h02m" in screened.line(90)
+    assert "screening" not in screened.line(90)
 
 
 def test_before_anything_is_known_it_says_so() -> None:
