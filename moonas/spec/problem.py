@@ -90,6 +90,14 @@ class ProblemSpec(SpecModel):
         halving = self.search.halving
         return (*halving.rungs, self.fidelity) if halving is not None else (self.fidelity,)
 
+    @property
+    def fidelities(self) -> dict[Location, FidelitySpec]:
+        """All trainings that the problem names, by location; phases first, as `in_phase` makes a search of one."""
+        rungs = self.search.halving.rungs if self.search.halving else ()
+        found: dict[Location, FidelitySpec] = {("phases", name): each for name, each in self.phases.items()}
+        found |= {("search", "halving", "rungs", i): each for i, each in enumerate(rungs)}
+        return {**found, ("fidelity",): self.fidelity}
+
     def in_phase(self, phase: Phase) -> ProblemSpec:
         """This problem at the fidelity of a phase, under a name of its own; `validate` is one generation.
 
@@ -188,10 +196,7 @@ class ProblemSpec(SpecModel):
         return use.metric in METRICS and METRICS[use.metric].source == "training" and use.metric not in self.tabled
 
     def _only_for_images(self) -> Iterator[Mistake]:
-        places: dict[Location, FidelitySpec] = {("phases", name): each for name, each in self.phases.items()}
-        rungs = self.search.halving.rungs if self.search.halving else ()
-        places |= {("search", "halving", "rungs", i): each for i, each in enumerate(rungs)}
-        for location, fidelity in ({("fidelity",): self.fidelity} | places).items():
+        for location, fidelity in self.fidelities.items():
             if fidelity.resolution is not None:
                 yield (*location, "resolution"), "is for images; these are sequences"
         if self.training.flip:

@@ -12,6 +12,7 @@ from moonas.evaluation.evaluator import Evaluator, checked
 from moonas.evaluation.rungs import Memory, Rungs
 from moonas.evaluation.static import StaticEvaluator
 from moonas.problem.objective import Objective
+from moonas.spec.document import dotted
 from moonas.spec.halving import HalvingSpec, ScreenSpec
 from moonas.spec.metric import METRICS
 from moonas.spec.problem import ProblemSpec
@@ -27,17 +28,33 @@ def assemble_rungs(spec: ProblemSpec, data: SearchData | None, memory: Memory) -
     """Make what decides who is trained further; None for a search without halving.
 
     Raises:
-        SpecError: if the data show that a rung takes no less work than the next.
+        SpecError: if the data show that a training would enlarge images, or a rung takes no less work than the next.
     """
     from moonas.strategy.halving import Bracket  # pymoo
 
     halving = spec.search.halving
-    if halving is None or data is None:
+    if data is None:
+        return None
+    _check_resolutions(spec, data)
+    if halving is None:
         return None
     _check_order(halving, spec.rungs, data)
     count, objectives, chance = len(spec.rungs), assemble_objectives(spec), _chance(data)
     start = partial(Bracket, rungs=count, keep=halving.keep, objectives=objectives, chance=chance)
     return Rungs(count, start, memory)
+
+
+def _check_resolutions(spec: ProblemSpec, data: SearchData) -> None:
+    """Refuse to enlarge images, in any phase: that shows nothing new, and may take more memory than there is."""
+    sides = data.task.input_shape[1:]
+    complaints = [
+        f"{dotted(location)}.resolution: is {fidelity.resolution}, and the images have {sides[0]}x{sides[1]} pixels; "
+        f"training may shrink images, never enlarge them: give at most {min(sides)}"
+        for location, fidelity in spec.fidelities.items()
+        if fidelity.resolution is not None and fidelity.resolution > min(sides)
+    ]
+    if complaints:
+        raise SpecError("\n".join(complaints))
 
 
 def _check_order(halving: HalvingSpec, rungs: Sequence[FidelitySpec], data: SearchData) -> None:
