@@ -159,6 +159,10 @@ def patient_result(future: Any, seconds: float) -> Any:
 
 
 def _how(error: BrokenExecutor) -> str:
-    """What loky knows of the death: `(SIGKILL(-9))`."""
+    """What loky knows of the death, `(SIGKILL(-9))`, and what that often means."""
     _, _, codes = str(error).partition("exit codes of the workers are {")
-    return f"({codes.partition('}')[0]})" if codes else ""
+    if not codes:
+        return ""
+    how = f"({codes.partition('}')[0]})"
+    often = ", as processes do when the system runs out of memory; budget.trial_memory_gb limits theirs"
+    return f"{how}{often}" if "SIGKILL" in how else how

@@ -70,9 +70,17 @@ def test_a_call_that_kills_its_worker_twice_is_given_up_and_the_others_are_not(e
     deadly = executor.submit(die)
     quick = [executor.submit(abs, -i) for i in range(20)]
     wait([deadly, *quick])
-    with pytest.raises(WorkerLostError, match=r"its worker process died \(SIGKILL"):
+    with pytest.raises(WorkerLostError, match=r"its worker process died \(SIGKILL.*budget\.trial_memory_gb"):
         deadly.result()
     assert [future.result() for future in quick] == list(range(20))
+
+
+def test_a_worker_that_crashes_is_not_said_to_lack_memory(executor: ProcessExecutor) -> None:
+    def crash() -> None:
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    with pytest.raises(WorkerLostError, match=r"died \(SIGSEGV\(-11\)\)$"):
+        executor.submit(crash).result()
 
 
 class Finishing(Future[int]):

@@ -65,7 +65,12 @@ def kills_its_worker(module: nn.Module, context: Any) -> float:
         (gives_text, "cheap", "gives_text must be a number, is a str"),
         (allocates, "cheap", "out of memory: "),
         (hangs, "dear", "took longer than its time limit of 2 s"),
-        (kills_its_worker, "dear", "its worker process died (SIGKILL(-9))"),
+        (
+            kills_its_worker,
+            "dear",
+            "its worker process died (SIGKILL(-9)), as processes do when the system runs out of memory; "
+            "budget.trial_memory_gb limits theirs",
+        ),
     ],
 )
 def test_a_candidate_that_goes_wrong_fails_alone(
