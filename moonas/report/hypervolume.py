@@ -58,6 +58,9 @@ class Hypervolume:
 def with_box(objectives: Sequence[Objective], first: pd.DataFrame) -> tuple[Objective, ...]:
     """Complete objectives that lack a reference or ideal: the worst and best of the complete trials of `first`.
 
+    Stopped trials count for the worst, too: after less training they are no better than they would be, and a halving
+    leaves so few complete ones that their worst may be their best.
+
     Args:
         objectives: as the problem gives them.
         first: the trials of the first generation.
@@ -77,12 +80,11 @@ def first_generation(trials: pd.DataFrame, population: int) -> pd.DataFrame:
 
 
 def _completed(objective: Objective, first: pd.DataFrame) -> Objective:
-    values = first.loc[first["state"] == "complete", objective.metric].to_numpy(dtype=float)
-    values = values[~np.isnan(values)]
-    low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
-    worst, best = (high, low) if objective.goal == "minimize" else (low, high)
-    reference = float(worst) if objective.reference is None else objective.reference
-    ideal = float(best) if objective.ideal is None else objective.ideal
+    costs = objective.sign * first[objective.metric].astype(float)
+    worst = objective.sign * costs[first["state"].isin(["complete", "stopped"])].max()  # NaN where there is none
+    best = objective.sign * costs[first["state"] == "complete"].min()
+    reference = float(np.nan_to_num(worst)) if objective.reference is None else objective.reference
+    ideal = float(np.nan_to_num(best)) if objective.ideal is None else objective.ideal
     if (ideal - reference) * objective.sign >= 0:  # no room between them: open the box by one
         ideal = reference - objective.sign
     return Objective(objective.metric, objective.goal, reference, ideal)

@@ -166,6 +166,22 @@ def test_what_is_not_given_is_the_worst_and_the_best_of_the_first_complete_trial
     )
 
 
+def test_stopped_trials_count_for_the_worst_and_not_for_the_best() -> None:
+    first = trials_of([(0.8, 4.0), (0.2, 9.0), (0.9, 1.0), (0.1, 99.0)], "accuracy", "size_mb")
+    first["state"] = ["complete", "stopped", "stopped", "infeasible"]
+    assert with_box((Objective("accuracy", "maximize"), SIZE), first) == (
+        Objective("accuracy", "maximize", reference=0.2, ideal=0.8),
+        Objective("size_mb", "minimize", reference=9.0, ideal=4.0),
+    )
+
+
+def test_one_complete_trial_beside_stopped_ones_has_a_hypervolume() -> None:
+    first = trials_of([(0.8, 4.0), (0.2, 9.0)], "accuracy", "size_mb")
+    first["state"] = ["complete", "stopped"]
+    box = with_box((Objective("accuracy", "maximize", ideal=1.0), Objective("size_mb", "minimize", ideal=0.0)), first)
+    assert hypervolume_history(first, box)["hypervolume"].iloc[-1] == pytest.approx(0.6 / 0.8 * 5 / 9)
+
+
 def test_only_what_is_missing_is_filled_in() -> None:
     first = trials_of([(4.0,), (9.0,)], "size_mb")
     reference, ideal = Objective("size_mb", "minimize", reference=20.0), Objective("size_mb", "minimize", ideal=0.0)
