@@ -116,13 +116,22 @@ def _problem_document(problem: str | Path | Mapping[str, Any], functions: dict[s
 
 
 def _resolve_paths(document: Document) -> None:
-    """Make data.path and table.path absolute."""
+    """Make data.path and table.path absolute.
+
+    Raises:
+        SpecError: if one cannot be a path, or is of the current folder and not, as it should be, of the file's.
+    """
     for part in ("data", "table"):
         given, at = document.tree.get(part), (part, "path")
         if isinstance(given, dict) and isinstance(given.get("path"), str):
             home = os.path.expanduser(given["path"])  # noqa: PTH111  # Path.expanduser raises for an unknown user
             try:
-                given["path"] = str((document.folder(at) / home).resolve())
+                path = document.folder(at) / home
+                if not os.path.exists(path) and os.path.exists(home):  # noqa: PTH110  # Path.exists raises more
+                    what = f"there is no {path}, but there is {home} in the current folder"
+                    hint = f"paths in a file are relative to it; --set {part}.path={home} is relative to where you are"
+                    raise SpecError(document.mistake(at, f"{what}; {hint}"))
+                given["path"] = str(path.resolve())
             except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a null character
                 raise SpecError(document.mistake(at, f"cannot be a path: {error}")) from error
 

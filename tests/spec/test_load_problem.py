@@ -120,6 +120,27 @@ def test_a_path_to_data_is_relative_to_the_file_that_says_so(tmp_path: Path, mon
         assert path_of_data(problem) == str(folder / "data" / "images.npz")
 
 
+@pytest.mark.parametrize("part", ["data", "table"])
+def test_a_path_that_is_right_only_from_here_is_told_what_it_is_relative_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    folder = tmp_path / "problems"
+    folder.mkdir()
+    (tmp_path / "my.npz").touch()
+    settings = {"data": "{name: npz, path: my.npz}", "table": "{path: my.npz, metrics: {accuracy: a}}"}
+    (folder / "mine.yaml").write_text(f"encoding: tiny_cnn\n{part}: {settings[part]}\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError) as refused:
+        load_problem("problems/mine.yaml")
+    assert str(refused.value) == (
+        f"problems/mine.yaml, line 2, {part}.path: there is no problems/my.npz, but there is my.npz in the current "
+        f"folder; paths in a file are relative to it; --set {part}.path=my.npz is relative to where you are"
+    )
+    (folder / "my.npz").touch()
+    with pytest.raises(SpecError, match="objectives: is missing"):
+        load_problem("problems/mine.yaml")
+
+
 def test_a_path_to_data_from_the_command_line_is_relative_to_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
