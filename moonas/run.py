@@ -121,6 +121,7 @@ def _conclude(study: Study) -> None:
     """Print the front, where everything is, and what can be done next."""
     from moonas.report.table import print_front, wide_console
 
+    from moonas.report.remarks import remarks
     trials, front = study.trials, study.front
     named = [objective.metric for objective in study.objectives]
     others = [metric for metric in study.metrics if metric not in named and not metric.startswith("latency_")]
@@ -135,6 +136,8 @@ def _conclude(study: Study) -> None:
     say(f"{counts}; hypervolume {share:.4f}; in {study.out}: {', '.join(files)}")
     if len(front):
         say(f"In Python: study = moonas.load({str(study.out)!r}); study.architecture(KEY).build(study.task)")
+    for remark in remarks(trials, study.spec.score):
+        say(remark)
     if study.outcome == "out of time":
         say("The time of the budget ran out before the trials did. Raise budget.hours to go on.", err=True)
     if study.outcome == "exhausted":

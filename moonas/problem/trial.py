@@ -11,6 +11,9 @@ from moonas.network.architecture import Architecture
 
 State = Literal["complete", "stopped", "infeasible", "failed"]
 
+LEARNT_NOTHING = "no better than chance"
+"""How the reason of networks ends that a halving stopped because they had learnt nothing."""
+
 
 @dataclass(frozen=True)
 class Trial:

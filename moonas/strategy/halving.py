@@ -12,6 +12,7 @@ import numpy as np
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from moonas.problem.objective import Matrix, Objective, minimised
+from moonas.problem.trial import LEARNT_NOTHING
 
 _BEYOND_WORST = 1.1
 """Where the box of a front ends, in its ranges from the best values: its ends count, but do not outweigh all others."""
@@ -168,6 +169,6 @@ class Bracket:
         rung = self._rungs[level]
         where = f"stopped at rung {level + 1} of {len(self._rungs)}"
         beaten = f"{where}: not among the {len(rung.promoted)} of {rung.counted} that went on"
-        hopeless = f"{where}: no better than chance"
+        hopeless = f"{where}: {LEARNT_NOTHING}"
         left = (member for member in rung.entered if member not in rung.promoted and member not in rung.failed)
         return [(member, hopeless if rung.answers[member] is None else beaten) for member in left]

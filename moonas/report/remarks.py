@@ -1,0 +1,51 @@
+"""What the trials of a search say of the search itself, in sentences for those who read its results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from moonas.problem.trial import LEARNT_NOTHING
+from moonas.report.table import number
+from moonas.spec.metric import METRICS
+
+_FEWEST = 4
+"""Complete networks; of fewer, some may be alike by chance."""
+
+
+def remarks(trials: pd.DataFrame, score: str) -> list[str]:
+    """Sentences on what looks wrong with a search; none if nothing does.
+
+    Args:
+        trials: one row a trial.
+        score: the metric by which networks are judged on validation data.
+    """
+    return [*_untold(trials), *_alike(trials, score)]
+
+
+def _untold(trials: pd.DataFrame) -> Iterator[str]:
+    """On a halving whose first rung tells most networks from nothing, but not from each other."""
+    stopped = trials.loc[trials["state"] == "stopped", "error"]
+    hopeless = sum(reason.endswith(LEARNT_NOTHING) for reason in stopped)
+    if hopeless and 2 * hopeless >= len(stopped):
+        yield (
+            f"{hopeless} of {len(stopped)} stopped networks were {LEARNT_NOTHING}: the first rung is too short to tell "
+            "networks apart; give search.halving.rungs.0 more epochs or samples."
+        )
+
+
+def _alike(trials: pd.DataFrame, score: str) -> Iterator[str]:
+    """On networks most of which have one score, and not the best that there is."""
+    if score not in trials:
+        return
+    scores = trials.loc[trials["state"] == "complete", score].dropna()
+    if len(scores) < _FEWEST:
+        return
+    counts = scores.value_counts()
+    value, count = float(counts.index[0]), int(counts.iloc[0])
+    if 4 * count >= 3 * len(scores) and value != METRICS[score].ideal:
+        yield (
+            f"{count} of {len(scores)} complete networks have the same {score}, {number(value)}: they may have learnt "
+            "nothing; look at the labels, or train longer."
+        )
