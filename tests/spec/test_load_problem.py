@@ -71,7 +71,7 @@ def test_a_problem_may_be_given_by_its_path(tmp_path: Path) -> None:
         "seed: 9\n" + (content.shipped_folder("problems") / "digits_tiny.yaml").read_text()
     )
     assert load_problem(tmp_path / "digits.yaml").seed == 9
-    assert load_problem(str(tmp_path / "digits.yaml")).name == "digits_tiny"
+    assert load_problem(str(tmp_path / "digits.yaml")).name == "digits"
 
 
 # Files of one's own
