@@ -61,6 +61,8 @@ def run(
         from moonas.study.start import study_of  # late: `--help` needs none of it
 
         study = study_of(problem, out, overrides, phase, labels=_FLAGS)
+        if not quiet:
+            say(f"Starting {study.spec.name}: loading libraries, data and workers takes some seconds.", err=True)
         raise typer.Exit(_search(study, retry_failed=retry_failed, quiet=quiet))
 
 
@@ -119,9 +121,9 @@ def _announce(study: Study) -> None:
 
 def _conclude(study: Study) -> None:
     """Print the front, where everything is, and what can be done next."""
+    from moonas.report.remarks import remarks
     from moonas.report.table import print_front, wide_console
 
-    from moonas.report.remarks import remarks
     trials, front = study.trials, study.front
     named = [objective.metric for objective in study.objectives]
     others = [metric for metric in study.metrics if metric not in named and not metric.startswith("latency_")]
@@ -134,10 +136,10 @@ def _conclude(study: Study) -> None:
     share = study.hypervolume["hypervolume"].iloc[-1] if len(trials) else 0.0
     files = [name for name in ("pareto.csv", "pareto.png", "trials.csv") if (study.out / name).exists()]
     say(f"{counts}; hypervolume {share:.4f}; in {study.out}: {', '.join(files)}")
-    if len(front):
-        say(f"In Python: study = moonas.load({str(study.out)!r}); study.architecture(KEY).build(study.task)")
     for remark in remarks(trials, study.spec.score):
         say(remark)
+    if len(front):
+        say(f"In Python: study = moonas.load({str(study.out)!r}); study.architecture(KEY).build(study.task)")
     if study.outcome == "out of time":
         say("The time of the budget ran out before the trials did. Raise budget.hours to go on.", err=True)
     if study.outcome == "exhausted":

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
 import moonas
 from moonas.cli import app
+from moonas.spec.load import load_problem
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -33,6 +35,35 @@ def test_a_run_ends_with_the_front_and_the_files(here: Path) -> None:
     assert all(key in result.stdout for key in front["key"])
     assert "trials 12/12  best params " in result.stderr
     assert f"front {len(front)}" in result.stderr.splitlines()[-1]
+
+
+def test_what_takes_long_at_the_start_is_announced_first() -> None:
+    lines = moonas_command("run mine.yaml").stderr.splitlines()
+    assert lines[0] == "Starting mine: loading libraries, data and workers takes some seconds."
+    assert lines[1].startswith("mine: ")
+
+
+@pytest.fixture
+def blank(here: Path) -> str:
+    """A problem of which nothing can be learnt: all images are black."""
+    np.savez(here / "blank.npz", x_train=np.zeros((80, 8, 8), dtype=np.uint8), y_train=np.arange(80) % 2)
+    (here / "blank.yaml").write_text(
+        "encoding: tiny_cnn\ndata: {name: npz, path: blank.npz}\nobjectives: [{metric: accuracy}, {metric: params}]\n"
+        "fidelity: {epochs: 1}\nsearch: {population: 4}\nbudget: {trials: 4}\nworkers: 0\n"
+    )
+    return "run blank.yaml"
+
+
+def test_networks_that_learn_nothing_are_remarked_on(blank: str) -> None:
+    result = moonas_command(blank)
+    assert result.exit_code == 0
+    assert "4 of 4 complete networks have the same accuracy, 0.5000: they may have learnt nothing" in result.stdout
+
+
+def test_a_rung_that_tells_nothing_is_remarked_on(blank: str) -> None:
+    result = moonas_command(f"{blank} --set 'search.halving={{rungs: [{{epochs: 1, samples: 16}}]}}'")
+    assert result.exit_code == 0
+    assert "4 of 4 stopped networks were no better than chance: the first rung is too short" in result.stdout
 
 
 def test_the_module_and_the_command_are_the_same(here: Path) -> None:
@@ -140,6 +171,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(line: str, message: str) -> N
     result = CliRunner().invoke(app, line.split(" ", 3) if "{" in line else line.split(), catch_exceptions=False)
     assert result.exit_code == 2
     assert message in result.stderr
+    assert "Starting" not in result.stderr
     assert not Path("runs").exists()
 
 
@@ -161,6 +193,21 @@ def test_a_copy_can_be_edited_and_runs_by_its_name(here: Path) -> None:
     assert "is there already, and stays as it is" in result.stderr
     assert "moonas copy digits_tiny problems/mine.yaml" in result.stderr
     assert "trials: 3" in path.read_text()
+
+
+def test_a_copy_is_called_like_its_file_and_searched_in_a_folder_of_its_own(here: Path) -> None:
+    for name in ("digits", "digits_tiny", "fashion_mnist"):
+        moonas_command(f"copy {name} problems/my_{name}.yaml")
+    assert moonas.load("my_digits").out == Path("runs/my_digits")
+    assert moonas.load("problems/my_digits_tiny.yaml").spec.name == "my_digits_tiny"
+    assert load_problem("my_fashion_mnist", overrides={"data.path": "f.npz"}).name == "my_fashion_mnist"
+
+
+def test_a_search_from_python_may_be_of_any_phase(here: Path) -> None:
+    front = moonas.search("mine.yaml", phase="validate")
+    trials = pd.read_csv(here / "runs" / "mine-validate" / "trials.csv")
+    assert len(trials) == 6  # one generation of the twelve trials
+    assert set(front["key"]) <= set(trials["key"])
 
 
 def test_version() -> None:

@@ -56,7 +56,8 @@ def search(
     *,
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    phase: Phase = "proxy",
     progress: bool = False,
 ) -> pd.DataFrame:
     """Load a problem, search, and return the front; see `load` and `Study.run`."""
-    return load(problem, out=out, overrides=overrides).run(progress=progress)
+    return load(problem, out=out, overrides=overrides, phase=phase).run(progress=progress)
