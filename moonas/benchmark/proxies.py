@@ -38,7 +38,10 @@ def proxies(
     ] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Draws the networks.")] = 0,
     out: Annotated[Path, typer.Option(help="Where the CSVs go; running again resumes.")] = Path("runs/proxies"),
-    assignments: Annotated[list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE")] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change any field of the problem; may be given often."),
+    ] = None,
 ) -> None:
     """Rank quality and speed of a problem's proxy (its `fidelity`) and of two reference loops, against long training.
 

@@ -12,7 +12,7 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class FidelitySpec(SpecModel):
-    """How much training a candidate gets. Other phases of a search differ in this value alone.
+    """How much training a candidate gets.
 
     Attributes:
         epochs: passes over the training images.
