@@ -35,7 +35,7 @@ def assemble_rungs(spec: ProblemSpec, data: SearchData | None, memory: Memory) -
     halving = spec.search.halving
     if data is None:
         return None
-    _check_resolutions(spec, data)
+    check_resolutions(spec, data)
     if halving is None:
         return None
     _check_order(halving, spec.rungs, data)
@@ -44,8 +44,12 @@ def assemble_rungs(spec: ProblemSpec, data: SearchData | None, memory: Memory) -
     return Rungs(count, start, memory)
 
 
-def _check_resolutions(spec: ProblemSpec, data: SearchData) -> None:
-    """Refuse to enlarge images, in any phase: that shows nothing new, and may take more memory than there is."""
+def check_resolutions(spec: ProblemSpec, data: SearchData) -> None:
+    """Refuse to enlarge images, in any phase: that shows nothing new, and may take more memory than there is.
+
+    Raises:
+        SpecError: naming each key that asks for it.
+    """
     sides = data.task.input_shape[1:]
     complaints = [
         f"{dotted(location)}.resolution: is {fidelity.resolution}, and the images have {sides[0]}x{sides[1]} pixels; "

@@ -19,6 +19,7 @@ from moonas.spec.problem import ProblemSpec
 from moonas.study.archive import Archive
 from moonas.study.assemble import assemble_encoding, metric_columns
 from moonas.study.assemble_evaluation import load_data, usable_cores
+from moonas.study.assemble_halving import check_resolutions
 from moonas.study.environment import differences
 from moonas.study.folder import AUDIT, RunFolder, comparable, problem_of_run
 from moonas.study.progress import duration
@@ -116,6 +117,7 @@ def plan_audit(spec: ProblemSpec, source: Path | None, *, networks: int, seeds: 
             raise MoonasError(f"{what} must be at least {least}, is {given}")
     judged, data = _judged(spec), load_data(spec)
     assert data is not None, "what is trained has data"
+    check_resolutions(spec, data)
     ratio = work_ratio(spec, data)
     if ratio <= 1:
         what = f"phases.full ({spec.phases['full']}) is no more work than fidelity ({spec.fidelity})"

@@ -68,7 +68,7 @@ def test_as_many_pixels_as_there_are_are_fine(small: Callable[..., Study]) -> No
     assert set(study.trials["state"]) == {"complete"}
 
 
-def test_an_audit_refuses_them_before_it_trains_by_the_proxy(tmp_path: Path) -> None:
+def test_an_audit_refuses_them_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"phases\.full\.resolution: is 64, and the images have 8x8 pixels"):
         audit.run(PROBLEM, out=tmp_path / "audit", overrides={"phases.full.resolution": 64})
-    assert not (tmp_path / "audit" / "proxy").exists()
+    assert not (tmp_path / "audit").exists()
