@@ -85,7 +85,10 @@ def assemble_scorers(spec: ProblemSpec, data: SearchData | None) -> tuple[Evalua
     if screen is None or data is None:
         return ()
     score = assemble_zero_cost(spec, data, [screen.metric])
-    named = [*(each.metric for each in screening_objectives(spec, screen)), *(use.column for _, use in spec.metric_uses)]
+    named = [
+        *(each.metric for each in screening_objectives(spec, screen)),
+        *(use.column for _, use in spec.metric_uses),
+    ]
     counted = list(dict.fromkeys(filter(_is_counted, named)))
     return StaticEvaluator(counted, data.task), score
 
