@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from moonas.encoding.encoding import Genotype
+from moonas.errors import MoonasError
 from moonas.evaluation.rungs import PartialResult
 from moonas.problem.objective import minimised, total_violation
 from moonas.spec.halving import ScreenSpec
@@ -41,11 +42,19 @@ class Screening:
         return math.ceil(population / self._spec.keep)
 
     def best(self, genotypes: Sequence[Genotype], count: int, *, pulse: Callable[[], None]) -> list[Genotype]:
-        """The best of some genotypes, at most `count`, one for an architecture, in the order in which they came."""
+        """The best of some genotypes, at most `count`, one for an architecture, in the order in which they came.
+
+        Raises:
+            MoonasError: if none of them has a score.
+        """
         by_key: dict[str, Genotype] = {}
         for genotype in genotypes:
             by_key.setdefault(self._session.encoding.decode(genotype).key, genotype)
         scores = self._session.score(list(by_key.values()), pulse=pulse)
+        errors = [score.error for score in scores.values() if score.error]
+        if scores and len(errors) == len(scores):
+            what = f"search.screen: {self._spec.metric} works for none of {len(scores)} networks"
+            raise MoonasError(f"{what}, so it cannot choose: {errors[0]}")
         chosen = set(self._ranked(scores)[:count])
         self.scored, self.kept = self.scored + len(scores), self.kept + len(chosen)
         return [by_key[key] for key in scores if key in chosen]
