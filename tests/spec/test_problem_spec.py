@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from moonas.errors import SpecError
+from moonas.spec.data import SCORES
 from moonas.spec.load import load_problem
 from moonas.spec.metric import LATENCY_COLUMNS, METRICS
 
@@ -28,8 +29,10 @@ def test_leaving_the_device_out_is_naming_the_one_here() -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_goal_of_a_known_metric_is_known(metric: str) -> None:
-    direction = load(objectives=[{"metric": metric}]).objectives[0].direction
-    benefit = metric == "accuracy" or METRICS[metric].source == "zero_cost"
+    target = next((kind for kind, score in SCORES.items() if score == metric), "class")
+    data = {"name": "my.module:images", "target": target}
+    direction = load(objectives=[{"metric": metric}], data=data).objectives[0].direction
+    benefit = metric in SCORES.values() or METRICS[metric].source == "zero_cost"
     assert direction == ("maximize" if benefit else "minimize")
 
 
@@ -101,7 +104,7 @@ def test_metrics_are_named_with_their_unit_and_explained() -> None:
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.meaning
-        assert (metric.source == "training") == (name in ("accuracy", "training_loss"))
+        assert (metric.source == "training") == (name in (*SCORES.values(), "training_loss"))
         if metric.source != "zero_cost":  # whose values have no end
             assert metric.ideal == (1.0 if metric.goal == "maximize" else 0.0)
 

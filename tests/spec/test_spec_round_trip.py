@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonas import content
+from moonas.spec.data import SCORES
 from moonas.spec.load import load_problem, to_yaml
 from moonas.spec.metric import METRICS
 from moonas.spec.problem import ProblemSpec
@@ -132,9 +133,10 @@ def test_a_value_among_options_stays_that_value(number: Any, tmp_path: Path) -> 
     assert type(found) is type(number)
 
 
+_OF_CLASSES = sorted({*METRICS} - {*SCORES.values()} | {SCORES["class"]})
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 limits = st.fixed_dictionaries(
-    {"metric": st.sampled_from(sorted(METRICS))}, optional={"at_most": numbers, "reference": numbers}
+    {"metric": st.sampled_from(_OF_CLASSES)}, optional={"at_most": numbers, "reference": numbers}
 )
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | numbers | st.text(st.characters(min_codepoint=32, max_codepoint=126)),
@@ -153,7 +155,7 @@ problems = st.fixed_dictionaries(
         "name": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,20}", fullmatch=True),
         "seed": st.integers(0, 2**40),
         "workers": st.just("auto") | st.integers(0, 64),
-        "record": st.lists(st.sampled_from(sorted(METRICS)), unique=True),
+        "record": st.lists(st.sampled_from(_OF_CLASSES), unique=True),
         "fidelity": st.fixed_dictionaries(
             {}, optional={"epochs": st.integers(1, 99), "samples": st.integers(1, 10**6)}
         ),
