@@ -37,7 +37,7 @@ class Audit:
 
     Attributes:
         networks: a row each: `key, params, flops`, the signals of the proxy, accuracies after full training, seconds.
-        agreement: a row a signal; see `moonas.report.audit.agreement_table`.
+        agreement: a row a signal; see `moonas.report.evidence.agreement_table`.
         verdict: in sentences.
         out: the folder with `audit.csv`, `agreement.csv`, `audit.png`, and the trainings.
     """
@@ -96,9 +96,10 @@ def _audit(
 
 def _carry_out(plan: AuditPlan, out: Path, *, progress: bool) -> Audit:
     """Train what is missing, and write what comes of it."""
-    from moonas.report.audit import agreement_table
+    from moonas.report.audit import evidence
     from moonas.report.audit_plot import plot_audit
     from moonas.report.audit_verdict import verdict
+    from moonas.report.evidence import agreement_table
     from moonas.study.folder import AUDIT, RunFolder
     from moonas.study.retraining import nearer_to_full
 
@@ -107,9 +108,10 @@ def _carry_out(plan: AuditPlan, out: Path, *, progress: bool) -> Audit:
     try:
         folder.describe(plan.spec, begun=(out / AUDIT).exists())
         networks, lost = _compared(plan, out, progress=progress)
-        table = agreement_table(networks)
+        known = evidence(networks)
+        table = agreement_table(known)
         advice = nearer_to_full(plan.spec.fidelity, plan.spec.phases, len(plan.data.train))
-        sentences = (*verdict(networks, table, plan.judged, advice=advice), _cost(networks), *lost)
+        sentences = (*verdict(known, table, plan.judged, advice=advice), _cost(networks), *lost)
         folder.write("audit.csv", lambda path: networks.to_csv(path, index=False))
         folder.write("agreement.csv", lambda path: table.to_csv(path, index=False))
         title = f"{plan.spec.name}: {plan.spec.fidelity} against {plan.spec.phases['full']}"
@@ -221,7 +223,7 @@ def audit(
 
 def _print(found: Audit) -> None:
     from moonas.report.agreement import LEVEL
-    from moonas.report.audit import readable
+    from moonas.report.evidence import readable
     from moonas.report.table import print_frame
 
     with while_read():

@@ -27,10 +27,21 @@ def kendall(first: Values, second: Values) -> float:
 
 
 def top_third(first: Values, second: Values) -> float:
-    """The share of the top third by one that is also in the top third by the other; by chance it is a third."""
+    """The share of the top third by one that is also in the top third by the other; by chance it is a third.
+
+    Networks that are tied for the last places count in part, as if ties were broken by lot; NaN if one never changes.
+    """
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return np.nan
     count = max(1, round(len(first) / 3))
-    tops = [set(np.argsort(-values, kind="stable")[:count].tolist()) for values in (first, second)]
-    return len(tops[0] & tops[1]) / count
+    return float(np.sum(_places(first, count) * _places(second, count))) / count
+
+
+def _places(values: Values, count: int) -> Values:
+    """The chance of each network to be among so many of the largest, ties broken by lot."""
+    last = np.sort(values)[-count]
+    sure, tied = values > last, values == last
+    return np.where(sure, 1.0, np.where(tied, (count - sure.sum()) / tied.sum(), 0.0))
 
 
 STATISTICS: Mapping[str, Statistic] = {"spearman": spearman, "kendall": kendall, "top_third": top_third}
@@ -50,7 +61,8 @@ def _correlation(first: Values, second: Values) -> float:
 def at_equal_size(values: Values, sizes: Values) -> Values:
     """What of the ranks of networks their size does not tell: the residuals of a linear regression.
 
-    A search has the size as an objective already; what it needs of another signal is the rest.
+    A correlation of these residuals of two signals is a partial rank correlation, given the sizes. A search has the
+    size as an objective already; what it needs of another signal is the rest.
 
     Args:
         values: of a signal, (networks,).
@@ -65,7 +77,10 @@ def at_equal_size(values: Values, sizes: Values) -> Values:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic and its interval, NaN where there is none, as of a single network."""
+    """A statistic and its interval, NaN where there is none: of a single network, or where all resamples say the same.
+
+    These would leave no room for doubt, as for four networks in perfect order, which one random order in 24 is.
+    """
 
     value: float
     low: float
@@ -75,9 +90,21 @@ class Estimate:
         return format(self, ".2f")
 
     def __format__(self, spec: str) -> str:
-        """All three numbers, each formatted as `spec` says."""
+        """All three numbers, each formatted as `spec` says; those that are none are left out."""
+        if np.isnan(self.value):
+            return "-"
         value, low, high = (format(number, spec or ".2f") for number in (self.value, self.low, self.high))
-        return f"{value} ({low} to {high})"
+        return value if np.isnan(self.low) else f"{value} ({low} to {high})"
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether it is more than 0 for sure: by its interval, or as all resamples say."""
+        return self.low > 0 or bool(np.isnan(self.low) and self.value > 0)
+
+    @property
+    def is_negative(self) -> bool:
+        """Whether it is less than 0 for sure."""
+        return self.high < 0 or bool(np.isnan(self.high) and self.value < 0)
 
 
 def estimate(
@@ -86,8 +113,11 @@ def estimate(
     seed: int = 0,
     resamples: int = _RESAMPLES,
     level: float = LEVEL,
+    parameters: int = 1,
 ) -> Estimate:
     """Estimate a statistic of networks, with a bootstrap interval (Efron, 1979): networks are drawn with repetition.
+
+    Of a few networks intervals are expanded, see `expanded`.
 
     Args:
         statistic: of the columns.
@@ -95,16 +125,20 @@ def estimate(
         seed: of the draws.
         resamples: how many.
         level: the confidence of the interval.
+        parameters: fitted to the networks, one for the mean alone.
     """
     random = np.random.default_rng(seed)
     count = len(columns[0])
     drawn = [
         statistic(*(column[rows] for column in columns)) for rows in random.integers(count, size=(resamples, count))
     ]
-    low = high = np.nan
-    if count > 1 and np.isfinite(drawn).any():
-        low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(statistic(*columns), float(low), float(high))
+    value, low, high = statistic(*columns), np.nan, np.nan
+    if count > parameters and np.isfinite(drawn).any():
+        wide = expanded(level, count, parameters=parameters)
+        low, high = np.nanquantile(drawn, [(1 - wide) / 2, (1 + wide) / 2])
+    if low == high != 0:
+        low = high = np.nan
+    return Estimate(value, float(low), float(high))
 
 
 def expanded(level: float, count: int, *, parameters: int = 1) -> float:

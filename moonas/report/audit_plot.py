@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from moonas.report.agreement import Values
-from moonas.report.audit import CEILING, FEWEST_AT_EQUAL_SIZE, KENDALL_AT_EQUAL_SIZE, evidence, found_in, full_columns
+from moonas.report.audit import evidence, full_columns
+from moonas.report.evidence import CEILING, FEWEST_AT_EQUAL_SIZE, KENDALL_AT_EQUAL_SIZE, found_in
 from moonas.report.plot import save
 
 _LINE, _BAR = "#94a3b8", "#cbd5e1"
@@ -31,13 +32,13 @@ def plot_audit(networks: pd.DataFrame, table: pd.DataFrame, judged: str, path: P
     left, right = figure.subplots(1, 2)
     known = evidence(networks)
     score = full_columns(networks)[0].removeprefix("full_").removesuffix("_0")
-    points = _scatter(left, known.signals[judged], known.full, networks["flops"])
+    points = _scatter(left, known.signals[judged][:, 0], known.full, networks["flops"])
     left.set_xlabel(f"{'- ' if judged == 'training_loss' else ''}{judged} of the proxy  (→ better)")
     left.set_ylabel(f"{score} after full training  (↑ better)\nmean and range of {known.full.shape[1]} seeds")
     left.set_title(_figures(table, judged, "kendall"), loc="left", fontsize=9)
     if len(networks) >= FEWEST_AT_EQUAL_SIZE:
-        rest = known.at_equal_size()
-        _scatter(right, rest.signals[judged], rest.full, networks["flops"])
+        rest = known.at_equal_size
+        _scatter(right, rest.signals[judged][:, 0], rest.full, networks["flops"])
         right.axhline(0, color=_LINE, linewidth=0.8, zorder=1)
         right.axvline(0, color=_LINE, linewidth=0.8, zorder=1)
         right.set_xlabel("rank by the proxy, less what size tells")

@@ -8,16 +8,8 @@ import numpy as np
 import pandas as pd
 
 from moonas.report.agreement import LEVEL, Estimate
-from moonas.report.audit import (
-    CEILING,
-    FEWEST_AT_EQUAL_SIZE,
-    KENDALL_AT_EQUAL_SIZE,
-    SIZES,
-    chance_of_no_difference,
-    evidence,
-    found_in,
-    gain,
-)
+from moonas.report.audit import chance_of_no_difference
+from moonas.report.evidence import CEILING, FEWEST_AT_EQUAL_SIZE, KENDALL_AT_EQUAL_SIZE, SIZES, Evidence, found_in
 
 _HARDLY, _NEARLY = 0.1, 0.15
 """The chance above which accuracies count as the same; by how much less agreement is as good."""
@@ -25,16 +17,16 @@ _GUESS = 10
 """Up to how many times the networks at hand is worth guessing."""
 
 
-def verdict(networks: pd.DataFrame, table: pd.DataFrame, judged: str, *, advice: str = "") -> tuple[str, ...]:
+def verdict(networks: Evidence, table: pd.DataFrame, judged: str, *, advice: str = "") -> tuple[str, ...]:
     """Say whether what a search sees orders networks as full training does.
 
     Args:
-        networks: see `moonas.report.audit`.
+        networks: what is known of them.
         table: its `agreement_table`.
         judged: the signal that the search goes by.
         advice: what would bring the proxy nearer to full training, as "raise fidelity.samples to 512".
     """
-    if judged not in evidence(networks).signals:
+    if judged not in networks.signals:
         return (f"The {judged} of the proxy is not known of all networks, so there is nothing to judge.",)
     chance = chance_of_no_difference(networks)
     if chance > _HARDLY:
@@ -50,8 +42,8 @@ def verdict(networks: pd.DataFrame, table: pd.DataFrame, judged: str, *, advice:
     return *sentences, *_better_signals(networks, table, judged)
 
 
-def _all_alike(networks: pd.DataFrame, chance: float) -> str:
-    full = evidence(networks).full
+def _all_alike(networks: Evidence, chance: float) -> str:
+    full = networks.full
     between = float(full.mean(axis=1).std(ddof=1))
     noise = f", and by {np.sqrt(full.var(axis=1, ddof=1).mean()):.4f} between seeds" if full.shape[1] > 1 else ""
     return (
@@ -60,7 +52,7 @@ def _all_alike(networks: pd.DataFrame, chance: float) -> str:
     )
 
 
-def _over_all_sizes(networks: pd.DataFrame, table: pd.DataFrame, judged: str) -> str:
+def _over_all_sizes(networks: Evidence, table: pd.DataFrame, judged: str) -> str:
     by_size = max(SIZES, key=lambda size: found_in(table, size, "kendall").value)
     others = {CEILING: "full trainings among themselves", by_size: f"{by_size} alone, known without training,"}
     parts = [
@@ -69,28 +61,30 @@ def _over_all_sizes(networks: pd.DataFrame, table: pd.DataFrame, judged: str) ->
     for other, name in others.items():
         found = found_in(table, other, "kendall")
         if _known(found):
-            more = gain(networks, judged, other, measure="kendall")
-            sure = "clearly less" if more.low > 0 else "clearly more" if more.high < 0 else "no different for sure"
+            more = networks.gain(judged, other, "kendall")
+            sure = (
+                "clearly less" if more.is_positive else "clearly more" if more.is_negative else "no different for sure"
+            )
             parts.append(f"{name} with {found.value:.2f}, which is {sure}")
     return f"{'; '.join(parts)}."
 
 
-def _at_equal_size(networks: pd.DataFrame, table: pd.DataFrame, judged: str) -> str:
+def _at_equal_size(networks: Evidence, table: pd.DataFrame, judged: str) -> str:
     found, ceiling = (found_in(table, signal, KENDALL_AT_EQUAL_SIZE) for signal in (judged, CEILING))
     if not _known(found):
         return f"Beside size, {judged} of the proxy says nothing about these networks."
     what = f"{judged} of the proxy orders networks of equal size"
-    if found.high < 0:
+    if found.is_negative:
         return f"The {what} the wrong way round ({_worded(found)})."
     if not _known(ceiling):
-        better = "better than chance" if found.low > 0 else "not better than chance for sure"
+        better = "better than chance" if found.is_positive else "not better than chance for sure"
         return f"The {what} {better} ({_worded(found)}); how well it could, takes two seeds of full training."
-    lack = gain(networks, judged, CEILING, measure=KENDALL_AT_EQUAL_SIZE)
+    lack = networks.gain(judged, CEILING, KENDALL_AT_EQUAL_SIZE)
     among = f"full trainings agree among themselves ({_worded(ceiling)})"
-    if lack.high < 0:
-        good = "better than chance, but worse than" if found.low > 0 else "no better than chance, while"
+    if lack.is_negative:
+        good = "better than chance, but worse than" if found.is_positive else "no better than chance, while"
         return f"The {what} {good} {among}: {_worded(found)}."
-    if found.low <= 0:
+    if not found.is_positive:
         return _undecided(networks, f"{judged} of the proxy", found, ceiling)
     if lack.low > -_NEARLY:
         return f"The {what} as well as {among}: {_worded(found)}."
@@ -100,29 +94,29 @@ def _at_equal_size(networks: pd.DataFrame, table: pd.DataFrame, judged: str) -> 
     )
 
 
-def _undecided(networks: pd.DataFrame, what: str, found: Estimate, ceiling: Estimate) -> str:
+def _undecided(networks: Evidence, what: str, found: Estimate, ceiling: Estimate) -> str:
     """What to say of an interval that holds chance, and reaches what full trainings agree among themselves."""
     count = len(networks)
     text = f"At equal size, {count} networks cannot tell whether {what} is better than chance ({_worded(found)})"
-    if ceiling.low <= 0:
+    if not ceiling.is_positive:
         text = f"{text}, nor whether full trainings of different seeds agree at all ({_worded(ceiling)})"
     if ceiling.value <= 0:
         return f"{text}: what these differ in beside size looks like the luck of training."
-    width = max(found.high - found.low, ceiling.high - ceiling.low)
+    width = np.nanmax([found.high - found.low, ceiling.high - ceiling.low])
     needed = math.ceil(count * max(1.1, width / ceiling.value) ** 2)  # widths shrink with the root of the count
     return f"{text}; it takes {f'about {needed}' if needed <= _GUESS * count else f'more than {_GUESS * count}'}."
 
 
-def _better_signals(networks: pd.DataFrame, table: pd.DataFrame, judged: str) -> list[str]:
+def _better_signals(networks: Evidence, table: pd.DataFrame, judged: str) -> list[str]:
     """The signals that are clearly better at equal size, though several are looked at (Bonferroni)."""
-    others = [name for name in evidence(networks).signals if name not in (*SIZES, judged)]
+    others = [name for name in networks.signals if name not in (*SIZES, judged)]
     sentences = []
     for name in others:
-        if not found_in(table, name, KENDALL_AT_EQUAL_SIZE).low > 0:
+        if not found_in(table, name, KENDALL_AT_EQUAL_SIZE).is_positive:
             continue
         level = 1 - (1 - LEVEL) / len(others)
-        more = gain(networks, name, judged, measure=KENDALL_AT_EQUAL_SIZE, level=level)
-        if more.low > 0:
+        more = networks.gain(name, judged, KENDALL_AT_EQUAL_SIZE, level=level)
+        if more.is_positive:
             what = (
                 f"{name} orders networks of equal size better than {judged} (by {more}, as one of {len(others)} tried)"
             )
@@ -130,9 +124,9 @@ def _better_signals(networks: pd.DataFrame, table: pd.DataFrame, judged: str) ->
     return sentences
 
 
-def _falls_short(networks: pd.DataFrame, judged: str, measure: str) -> bool:
+def _falls_short(networks: Evidence, judged: str, measure: str) -> bool:
     """Whether full trainings surely agree more among themselves than the signal does with them."""
-    return gain(networks, judged, CEILING, measure=measure).high < 0
+    return networks.gain(judged, CEILING, measure).is_negative
 
 
 def _remedy(advice: str) -> list[str]:
@@ -140,8 +134,10 @@ def _remedy(advice: str) -> list[str]:
 
 
 def _known(found: Estimate) -> bool:
-    return not np.isnan([found.value, found.low, found.high]).any()
+    return not math.isnan(found.value)
 
 
 def _worded(found: Estimate) -> str:
+    if math.isnan(found.low):
+        return f"Kendall {found.value:.2f}, too few networks for an interval"
     return f"Kendall {found.value:.2f}, {100 * LEVEL:.0f} % interval {found.low:.2f} to {found.high:.2f}"

@@ -13,9 +13,9 @@ from scipy import stats
 from typer.testing import CliRunner, Result
 
 from moonas.benchmark.__main__ import app
-from moonas.benchmark.proxies_report import judgements_of, kendall_at_equal_size
+from moonas.benchmark.proxies_report import judgements_of
 from moonas.benchmark.turns import RANK_COLUMNS
-from moonas.report.agreement import kendall
+from moonas.report.evidence import CEILING, KENDALL_AT_EQUAL_SIZE
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")  # of the loader's processes
 TINY = (
@@ -53,7 +53,7 @@ def test_printed_agreement_is_that_of_the_rows(finished: tuple[Path, str]) -> No
     for name in ("epoch_cosine", "one_cycle", "proxy"):
         tau = stats.kendalltau(judged[name], judged["truth"]).statistic
         (row,) = cells(output, f"{name} accuracy")
-        assert row[1].startswith(f"{tau:.2f} (")
+        assert row[1].startswith(f"{tau:.2f}")
 
 
 def test_printed_speed_is_that_of_the_turns(finished: tuple[Path, str]) -> None:
@@ -111,11 +111,11 @@ def simulated(networks: int, *, seeds: int = 3) -> pd.DataFrame:
 def test_a_proxy_that_knows_more_than_size_is_found_better_by_that() -> None:
     rows = simulated(60)
     found = judgements_of(rows, list(rows["key"].unique()), seeds=1, long_seeds=2)
-    gain = found.gain("proxy accuracy", "one_cycle accuracy", kendall_at_equal_size)
+    gain = found.gain("proxy accuracy", "one_cycle accuracy", KENDALL_AT_EQUAL_SIZE)
     assert gain.low > 0.5
-    assert found.agreement("epoch_cosine accuracy", kendall_at_equal_size).low < 0.1
-    assert found.agreement("epoch_cosine accuracy", lambda a, b, _: kendall(a, b)).low > 0.3  # size alone does that
-    assert found.ceiling(kendall_at_equal_size).low > 0.6
+    assert found.agreement("epoch_cosine accuracy", KENDALL_AT_EQUAL_SIZE).low < 0.1
+    assert found.agreement("epoch_cosine accuracy", "kendall").low > 0.3  # size alone does that
+    assert found.agreement(CEILING, KENDALL_AT_EQUAL_SIZE).low > 0.6
     assert np.array_equal(found.signals["proxy accuracy"], found.signals["proxy training_loss"])  # larger is better
 
 
@@ -124,7 +124,7 @@ def test_only_networks_judged_by_all_count_and_only_seeds_asked_for() -> None:
     rows.loc[(rows["key"] == "net-3") & (rows["contender"] == "one_cycle") & (rows["seed"] == 1), "accuracy"] = np.nan
     keys = [f"net-{i}" for i in range(8)]
     found = judgements_of(rows, keys, seeds=2, long_seeds=3)
-    assert found.truth.shape == (7, 3)
+    assert found.full.shape == (7, 3)
     assert found.signals["proxy accuracy"].shape == (7, 2)
     of_net_7 = rows[(rows["key"] == "net-7") & (rows["contender"] == "truth")]["accuracy"]
-    assert found.truth[-1] == pytest.approx(of_net_7.to_numpy())
+    assert found.full[-1] == pytest.approx(of_net_7.to_numpy())
