@@ -1,5 +1,6 @@
 """What several rooms of the tests share."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ import pytest
 import torch
 
 import moonas
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # there is a test process for each core
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
