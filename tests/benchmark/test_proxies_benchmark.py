@@ -61,8 +61,8 @@ def test_printed_speed_is_that_of_the_turns(finished: tuple[Path, str]) -> None:
     turns = pd.read_csv(folder / "times.csv").drop_duplicates("contender").set_index("contender")["turn_seconds"]
     for name in ("proxy", "proxy, one worker"):
         (row,) = cells(output, name)
-        assert row[-2].startswith(f"{turns['epoch_cosine'] / turns[name]:.2f} (")
-        assert row[-1].startswith(f"{turns['one_cycle'] / turns[name]:.2f} (")
+        assert row[-2].startswith(f"{turns['epoch_cosine'] / turns[name]:.2f}")
+        assert row[-1].startswith(f"{turns['one_cycle'] / turns[name]:.2f}")
 
 
 def test_running_again_judges_only_what_is_missing(

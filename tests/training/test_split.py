@@ -210,12 +210,13 @@ import moonas.cli, moonas.run, moonas.study.study
 from moonas.evaluation.evaluator import Candidate
 from moonas.spec.load import load_problem
 from moonas.study import assemble
-from moonas.study.assemble_evaluation import assemble_evaluators, load_data
+from moonas.study.assemble_evaluation import assemble_evaluators, load_data, settled
 
 spec = load_problem("digits_tiny", overrides={"device.rounds": 2, "device.round_ms": 0.1, "fidelity.epochs": 1})
 encoding = assemble.assemble_encoding(spec)
 candidate = Candidate(encoding.decode(tuple(0 for _ in encoding.genes)), seed=0)
-for evaluator in assemble_evaluators(spec, load_data(spec), "float32"):
+data = load_data(spec)
+for evaluator in assemble_evaluators(settled(spec, data), data):
     (outcome,) = evaluator.evaluate([candidate])
     assert set(outcome) == set(evaluator.metrics), outcome
 assert "moonas.training.split" in sys.modules
