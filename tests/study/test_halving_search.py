@@ -162,7 +162,7 @@ def test_killed_at_any_moment_a_halved_and_screened_search_ends_as_if_uninterrup
         while process.poll() is None and len(rungs_in(broken / "trials.sqlite")) < len(known) + more:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        assert process.wait() == -signal.SIGKILL  # and had not ended before
         found = rungs_in(broken / "trials.sqlite")
         assert {place: found[place] for place in known} == known  # seconds, too: not measured again
         known = found
@@ -216,8 +216,9 @@ def test_failures_at_a_rung_are_tried_again_when_wanted(
 def test_a_single_network_is_always_trained_in_full(digits: Callable[..., moonas.Study]) -> None:
     objectives = [{"metric": "training_loss"}, {"metric": "params"}]
     with digits(objectives=objectives) as study:
-        (trial,) = study.evaluate([(0,) * len(study.encoding.genes)])
-    assert study.rungs["rung"].tolist() == ([1, 2, 3] if trial.state == "complete" else [1])
+        (trial,) = study.evaluate([tuple(len(gene.choices) - 1 for gene in study.encoding.genes)])
+    assert trial.state == "complete"
+    assert study.rungs["rung"].tolist() == [1, 2, 3]
 
 
 def test_rungs_that_only_the_data_show_to_be_dear_are_refused(digits: Callable[..., moonas.Study]) -> None:
