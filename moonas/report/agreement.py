@@ -117,7 +117,8 @@ def estimate(
 ) -> Estimate:
     """Estimate a statistic of networks, with a bootstrap interval (Efron, 1979): networks are drawn with repetition.
 
-    Of a few networks intervals are expanded, see `expanded`.
+    Of a few networks intervals are expanded, see `expanded`. Of fewer than five even that holds the truth less often
+    than 90 %: intervals end at the most extreme network, and all n lie on one side of a median in 1 of 2^(n-1) cases.
 
     Args:
         statistic: of the columns.
@@ -127,16 +128,18 @@ def estimate(
         level: the confidence of the interval.
         parameters: fitted to the networks, one for the mean alone.
     """
+    count, value = len(columns[0]), statistic(*columns)
+    if count <= parameters:
+        return Estimate(value, np.nan, np.nan)
     random = np.random.default_rng(seed)
-    count = len(columns[0])
     drawn = [
         statistic(*(column[rows] for column in columns)) for rows in random.integers(count, size=(resamples, count))
     ]
-    value, low, high = statistic(*columns), np.nan, np.nan
-    if count > parameters and np.isfinite(drawn).any():
+    low = high = np.nan
+    if np.isfinite(drawn).any():
         wide = expanded(level, count, parameters=parameters)
         low, high = np.nanquantile(drawn, [(1 - wide) / 2, (1 + wide) / 2])
-    if low == high != 0:
+    if np.isclose(low, high, rtol=1e-9, atol=1e-12):  # their means may differ by rounding
         low = high = np.nan
     return Estimate(value, float(low), float(high))
 

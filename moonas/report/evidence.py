@@ -84,7 +84,9 @@ class Evidence:
             return with_full(statistic, one, full) - theirs
 
         signals = [known.signals[each] for each in (name, other) if each != CEILING]
-        return estimate(difference, known.full, *signals, level=level, parameters=known.fitted)
+        found = estimate(difference, known.full, *signals, level=level, parameters=known.fitted)
+        # Two signals that order alike do so in all resamples, and this is no lack of doubt: they do not differ.
+        return Estimate(0.0, 0.0, 0.0) if np.isnan(found.low) and found.value == 0 else found
 
     def _seen_by(self, measure: str) -> Evidence | None:
         """What a measure looks at; None if there are too few networks for it."""

@@ -80,8 +80,8 @@ def test_intervals_of_few_hold_it_too() -> None:
 def test_where_all_resamples_agree_there_is_no_interval() -> None:
     perfect = estimate(kendall, np.arange(5.0), np.arange(5.0))
     assert (str(perfect), perfect.is_positive, perfect.is_negative) == ("1.00", True, False)
-    none = estimate(lambda one, two: float(np.sum(one - two)), np.arange(5.0), np.arange(5.0))
-    assert (none.low, none.high, none.is_positive) == (0, 0, False)
+    assert str(estimate(top_third, np.arange(12.0), -np.arange(12.0))) == "0.00"  # its lower end, not the middle
+    assert str(estimate(lambda gain: float(np.mean(gain)), np.full(7, 0.1))) == "0.10"  # but for rounding
 
 
 def test_a_paired_difference_is_a_statistic_of_three_columns() -> None:

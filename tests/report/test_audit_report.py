@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from moonas.report.agreement import estimate, expanded, kendall
+from moonas.report.agreement import Estimate, estimate, expanded, kendall
 from moonas.report.audit import chance_of_no_difference, evidence
 from moonas.report.audit_plot import plot_audit
 from moonas.report.audit_verdict import verdict
@@ -208,6 +208,11 @@ def test_a_proxy_that_never_changes_says_nothing() -> None:
 def test_a_proxy_that_is_size_and_nothing_else_says_nothing_beside_it() -> None:
     _, at_equal_size, *_ = judge(make_networks(proxy_accuracy=lambda size, good, random: size))
     assert at_equal_size == "Beside size, accuracy of the proxy says nothing about these networks."
+
+
+def test_signals_that_order_alike_do_not_differ() -> None:
+    known = evidence(make_networks(12, proxy_accuracy=perfect))  # and flops go with params
+    assert known.gain("params", "flops", "kendall") == Estimate(0.0, 0.0, 0.0)
 
 
 def test_the_gain_over_full_training_is_paired() -> None:
