@@ -16,6 +16,7 @@ from moonas.errors import MoonasError
 from moonas.run import parse_assignments
 from moonas.spec.load import load_problem
 from moonas.spec.training import FidelitySpec
+from moonas.study.assemble_evaluation import settled
 from moonas.terminal import exit_codes, stop_cleanly
 
 
@@ -25,7 +26,7 @@ def proxies(
     seeds: Annotated[int, typer.Option(min=1, help="Short trainings of each network by each contender.")] = 3,
     long_epochs: Annotated[int, typer.Option(min=1)] = 4,
     long_samples: Annotated[int, typer.Option(min=1)] = 12_000,
-    long_seeds: Annotated[int, typer.Option(min=1, help="Long trainings of each, whose mean is the truth.")] = 2,
+    long_seeds: Annotated[int, typer.Option(min=1, help="Long trainings of each; figures are means over them.")] = 2,
     reference_epochs: Annotated[int, typer.Option(min=1)] = 2,
     reference_samples: Annotated[int, typer.Option(min=1)] = 6144,
     timed: Annotated[
@@ -54,8 +55,9 @@ def proxies(
         from moonas.benchmark.proxies_report import print_ranks, print_times
 
         changes = {"budget.trial_seconds": 3600, **parse_assignments(assignments or [])}
-        spec = load_problem(problem, overrides=changes)
-        data = checked_images(spec, {"--long-samples": long_samples, "--reference-samples": reference_samples})
+        unsettled = load_problem(problem, overrides=changes)
+        data = checked_images(unsettled, {"--long-samples": long_samples, "--reference-samples": reference_samples})
+        spec = settled(unsettled, data)
         reference = FidelitySpec(epochs=reference_epochs, samples=reference_samples)
         ranking = Ranking(spec, data, reference, FidelitySpec(epochs=long_epochs, samples=long_samples))
         drawn = ranking.draw(networks, seed=seed)

@@ -41,6 +41,7 @@ class Ranking:
     """What contenders and truth are made of.
 
     Attributes:
+        spec: the problem, processor and precision settled, so that its settings tell how trainings are computed.
         reference: the training that the reference loops give.
         long: the training that is the truth.
     """

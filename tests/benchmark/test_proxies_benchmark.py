@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -61,8 +62,8 @@ def test_printed_speed_is_that_of_the_turns(finished: tuple[Path, str]) -> None:
     turns = pd.read_csv(folder / "times.csv").drop_duplicates("contender").set_index("contender")["turn_seconds"]
     for name in ("proxy", "proxy, one worker"):
         (row,) = cells(output, name)
-        assert row[-2].startswith(f"{turns['epoch_cosine'] / turns[name]:.2f}")
-        assert row[-1].startswith(f"{turns['one_cycle'] / turns[name]:.2f}")
+        expected = [turns[reference] / turns[name] for reference in ("epoch_cosine", "one_cycle")]
+        assert row[-2:] == [f"{times:.2f}" for times in expected]  # one block has no interval
 
 
 def test_running_again_judges_only_what_is_missing(
@@ -81,6 +82,12 @@ def test_running_again_judges_only_what_is_missing(
     again = (tmp_path / "p" / "ranks.csv").read_text().splitlines(keepends=True)
     assert again[: len(lines) - 2] == lines[:-2]
     assert len(again) == len(lines)
+
+
+def test_settings_tell_how_trainings_were_computed(finished: tuple[Path, str]) -> None:
+    training = json.loads((finished[0] / "settings.json").read_text())["training"]
+    assert training["precision"] in ("float32", "bfloat16")
+    assert training["processor"] in ("cpu", "cuda")
 
 
 def test_a_folder_of_other_settings_is_refused(finished: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
