@@ -1,8 +1,16 @@
 """The training loop that an engineer writes by hand, clean and plain: what moonas's own is held against.
 
 A `Dataset` that transforms image by image, a `DataLoader` with two processes, 32-bit floats, SGD. With `epoch_cosine`
-it is the loop of tutorials. With `one_cycle` it has the recipe of moonas, so that what moonas gains by its recipe and
-what it gains by its engineering are told apart.
+it is the loop of tutorials. With `one_cycle` it has most of the recipe of moonas, so that what moonas gains by its
+recipe and what it gains by its engineering are told apart, though not perfectly. What it does not share, as engineers
+rarely write it, still counts as engineering:
+
+- batches are of 128 images whatever `training.batch`, under the same learning rates, and the last may be smaller;
+- what a shift brings in is black, where moonas repeats the border;
+- weight decay is on all parameters, norms and biases too;
+- the statistics of BatchNorm are the running ones, not measured again under the final weights;
+- images are normalised as those that are trained on, resized, and not as all training images;
+- no training is given up as hopeless.
 """
 
 from __future__ import annotations

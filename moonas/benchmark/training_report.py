@@ -10,6 +10,7 @@ from moonas.report.table import print_frame
 from moonas.terminal import say
 
 OURS = "moonas"
+_BUT = "one_cycle has its recipe but for the batch, the border of shifts, what decays, and recalibration"
 
 
 def print_training(rows: pd.DataFrame) -> None:
@@ -26,8 +27,8 @@ def print_training(rows: pd.DataFrame) -> None:
         what = f"{some['key'].nunique()} networks; blocks timed: {timed['block'].nunique()}"
         print_frame(table.reset_index(), f"{name}: {what}")
     if OURS in set(rows["contender"]):
-        what = f"Moonas against each reference, with {LEVEL:.0%} intervals by bootstrap over blocks and networks"
-        print_frame(_comparison(rows), what)
+        what = f"{LEVEL:.0%} intervals by bootstrap over blocks and networks"
+        print_frame(_comparison(rows), f"Moonas against each reference; {_BUT}; {what}")
 
 
 def _comparison(rows: pd.DataFrame) -> pd.DataFrame:
