@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from moonas import content
+from moonas import content, design_space
 from moonas.audit import audit
-from moonas.design_space import space
 from moonas.errors import MoonasError
 from moonas.run import run
 from moonas.show import app as show
-from moonas.terminal import exit_codes, say
+from moonas.terminal import exit_codes, say, while_read
 
 app = typer.Typer(
     add_completion=False,
@@ -23,7 +22,6 @@ app = typer.Typer(
     help="Search for neural networks that are accurate, fast and small on the device they will run on.",
 )
 app.command()(run)
-app.command()(space)
 app.command()(audit)
 app.add_typer(show, name="show")
 
@@ -49,6 +47,49 @@ def _options(
     ] = False,
 ) -> None:
     """Options of the command itself."""
+
+
+@app.command()
+def space(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of random searches; the first is compared with.")],
+    shrink_to: Annotated[
+        Path | None, typer.Option("--shrink", metavar="FILE", help="Write the first one's space, narrowed.")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="The objective by which networks are good.", show_default="all, by their fronts")
+    ] = None,
+    plot_to: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the error distributions (.png, .svg).")
+    ] = None,
+) -> None:
+    """Judge search spaces by random networks: their distribution, the genes that matter, a narrower space."""
+    with exit_codes():
+        from moonas.report.table import print_frame
+        from moonas.study.start import load
+
+        studies = [load(run) for run in runs]
+        first, objective = studies[0], studies[0].objectives[0]
+        comparison, effects = design_space.compare(*studies), design_space.gene_effects(first, by=by)
+        genes = {gene.name: gene.choices for gene in first.encoding.genes}
+        effects["keep"] = [
+            _kept(genes[gene], keep) for gene, keep in zip(effects["gene"], effects["keep"], strict=True)
+        ]
+        with while_read():
+            print_frame(comparison, f"Random networks by {objective.metric} ({objective.goal})")
+            judged = by or ", ".join(each.metric for each in first.objectives)
+            print_frame(effects, f"What separates good networks of {first.spec.encoding.name} from bad, by {judged}")
+        if plot_to is not None:
+            design_space.plot(*studies, path=plot_to)
+            say(f"Drew {plot_to}.")
+        if shrink_to is not None:
+            narrowed = design_space.shrink(first, shrink_to, by=by)
+            say(f"Wrote {shrink_to}, in which {len(narrowed)} of {len(genes)} genes are narrowed.")
+
+
+def _kept(choices: tuple[Any, ...], keep: tuple[Any, ...]) -> str:
+    """What is kept of the choices, as a reader wants it."""
+    listed = ", ".join(map(str, keep))
+    return "all" if len(keep) == len(choices) else f"{listed}  of  {', '.join(map(str, choices))}"
 
 
 @app.command("list")

@@ -12,13 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from moonas.errors import MoonasError, UnknownNameError, one_line
 from moonas.spec.metric import LATENCY_COLUMNS
-from moonas.terminal import exit_codes, say, while_read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -224,45 +221,3 @@ def _blank_inactive(trials: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
             if not active:
                 trials.at[row, gene.name] = None
     return trials
-
-
-def space(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders of random searches; the first is compared with.")],
-    shrink_to: Annotated[
-        Path | None, typer.Option("--shrink", metavar="FILE", help="Write the first one's space, narrowed.")
-    ] = None,
-    by: Annotated[
-        str | None, typer.Option(help="The objective by which networks are good.", show_default="all, by their fronts")
-    ] = None,
-    plot_to: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the error distributions (.png, .svg).")
-    ] = None,
-) -> None:
-    """Judge search spaces by random networks: their distribution, the genes that matter, a narrower space."""
-    with exit_codes():
-        from moonas.report.table import print_frame
-        from moonas.study.start import load
-
-        studies = [load(run) for run in runs]
-        objective = studies[0].objectives[0]
-        comparison, effects = compare(*studies), gene_effects(studies[0], by=by)
-        genes = {gene.name: gene.choices for gene in studies[0].encoding.genes}
-        effects["keep"] = [
-            _kept(genes[gene], keep) for gene, keep in zip(effects["gene"], effects["keep"], strict=True)
-        ]
-        with while_read():
-            print_frame(comparison, f"Random networks by {objective.metric} ({objective.goal})")
-            judged = f"{studies[0].spec.encoding.name} from bad, by {_named(_judges(studies[0], by))}"
-            print_frame(effects, f"What separates good networks of {judged}")
-        if plot_to is not None:
-            plot(*studies, path=plot_to)
-            say(f"Drew {plot_to}.")
-        if shrink_to is not None:
-            narrowed = shrink(studies[0], shrink_to, by=by)
-            say(f"Wrote {shrink_to}, in which {len(narrowed)} of {len(genes)} genes are narrowed.")
-
-
-def _kept(choices: tuple[Any, ...], keep: tuple[Any, ...]) -> str:
-    """What is kept of the choices, as a reader wants it."""
-    listed = ", ".join(map(str, keep))
-    return "all" if len(keep) == len(choices) else f"{listed}  of  {', '.join(map(str, choices))}"

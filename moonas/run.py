@@ -96,8 +96,9 @@ def _search(study: Study, *, retry_failed: bool, quiet: bool) -> int:
     try:
         study.run(progress=not quiet, listener=announce, retry_failed=retry_failed)
     except KeyboardInterrupt:
-        done = _counted(len(study.trials), "trial")
-        say(f"\nStopped after {done}, all kept. To go on: {_command()}", err=True)
+        done, trained = _counted(len(study.trials), "trial"), len(study.rungs)
+        trainings = f" and {_counted(trained, 'training')} of a halving" if trained else ""
+        say(f"\nStopped after {done}{trainings}, all kept. To go on: {_command()}", err=True)
         return EXIT_INTERRUPTED
     if not quiet:
         _conclude(study)

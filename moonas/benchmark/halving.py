@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
 import typer
 
@@ -23,6 +22,7 @@ from moonas.spec.load import load_problem
 from moonas.spec.problem import ProblemSpec
 from moonas.study.assemble import assemble_constraints, assemble_encoding
 from moonas.study.assemble_evaluation import settled
+from moonas.study.assemble_halving import chance_of
 from moonas.study.workers import Workers
 from moonas.terminal import exit_codes, stop_cleanly
 from moonas.training.split import SearchData
@@ -58,9 +58,8 @@ def halving(
         data = checked_images(spec, {"a rung's samples": max((each.samples or 0) for each in spec.rungs)})
         spec = settled(spec, data)
         table = _train(spec, data, out, networks=generations * spec.search.population, seeds=seeds, seed=seed)
-        chance = float(np.bincount(data.val.labels).max() / len(data.val))
         brackets = brackets_of(table, population=spec.search.population, rungs=len(spec.rungs), seeds=seeds)
-        print_halving(brackets, keep=rule.keep, chance=chance)
+        print_halving(brackets, keep=rule.keep, chance=chance_of(data))
 
 
 def _train(spec: ProblemSpec, data: SearchData, out: Path, *, networks: int, seeds: int, seed: int) -> pd.DataFrame:

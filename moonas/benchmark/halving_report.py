@@ -66,12 +66,18 @@ def _measured(indexed: pd.DataFrame, members: range, rungs: int, seed: int, seed
 
 
 def trained_by_halving(
-    results: Results, members: int, *, rungs: int, keep: float, objectives: Sequence[Objective], chance: float
+    results: Results,
+    members: int,
+    *,
+    rungs: int,
+    keep: float,
+    objectives: Sequence[Objective],
+    chance: Mapping[str, float],
 ) -> set[tuple[int, int]]:
     """The members and rungs at which a halving would train, known what would come of it."""
     from moonas.strategy.halving import Bracket  # pymoo
 
-    bracket = Bracket(members, rungs=rungs, keep=keep, objectives=objectives, chance={"accuracy": chance})
+    bracket = Bracket(members, rungs=rungs, keep=keep, objectives=objectives, chance=chance)
     waiting, trained = deque((member, 1) for member in range(members)), set[tuple[int, int]]()
     while waiting:
         member, rung = waiting.popleft()
@@ -80,7 +86,7 @@ def trained_by_halving(
     return trained
 
 
-def top_third(
+def best_third(
     members: Sequence[int], found: Sequence[Mapping[str, float]], objectives: Sequence[Objective], of: int
 ) -> set[int]:
     """The best third of so many members, or as many as there are."""
@@ -90,16 +96,18 @@ def top_third(
     return {members[i] for i in order[: max(1, round(of / 3))]}
 
 
-def outcome(measured: Measured, objectives: Sequence[Objective], *, keep: float, chance: float) -> dict[str, float]:
+def outcome(
+    measured: Measured, objectives: Sequence[Objective], *, keep: float, chance: Mapping[str, float]
+) -> dict[str, float]:
     """Seconds and recall of the true top third, of a halving and of training all at the top rung."""
     members, rungs = measured.seconds.shape
     options = {"rungs": rungs, "keep": keep, "objectives": objectives, "chance": chance}
     trained = trained_by_halving(measured.results, members, **options)
-    truth = top_third(range(members), measured.truth, objectives, members)
+    truth = best_third(range(members), measured.truth, objectives, members)
 
     def recall(candidates: Sequence[int]) -> float:
         able = [each for each in candidates if (each, rungs) in measured.results]
-        chosen = top_third(able, [measured.results[each, rungs] for each in able], objectives, members)
+        chosen = best_third(able, [measured.results[each, rungs] for each in able], objectives, members)
         return len(chosen & truth) / len(truth)
 
     return {
@@ -110,7 +118,7 @@ def outcome(measured: Measured, objectives: Sequence[Objective], *, keep: float,
     }
 
 
-def print_halving(brackets: Sequence[Sequence[Measured]], *, keep: float, chance: float) -> None:
+def print_halving(brackets: Sequence[Sequence[Measured]], *, keep: float, chance: Mapping[str, float]) -> None:
     """Print how many times fewer seconds a halving takes, and both recalls; intervals draw generations again."""
     lines = []
     for name, objectives in JUDGED.items():

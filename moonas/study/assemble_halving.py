@@ -39,7 +39,7 @@ def assemble_rungs(spec: ProblemSpec, data: SearchData | None, memory: Memory) -
     if halving is None:
         return None
     _check_order(halving, spec.rungs, data)
-    count, objectives, chance = len(spec.rungs), assemble_objectives(spec), _chance(data)
+    count, objectives, chance = len(spec.rungs), assemble_objectives(spec), chance_of(data)
     start = partial(Bracket, rungs=count, keep=halving.keep, objectives=objectives, chance=chance)
     return Rungs(count, start, memory)
 
@@ -68,7 +68,7 @@ def _check_order(halving: HalvingSpec, rungs: Sequence[FidelitySpec], data: Sear
             raise SpecError(f"search.halving.rungs.{i}: {halving.complaint(i)}")
 
 
-def _chance(data: SearchData) -> dict[str, float]:
+def chance_of(data: SearchData) -> dict[str, float]:
     """The score of answering every validation input alike, as naming the commonest class: that takes no learning."""
     import torch
 

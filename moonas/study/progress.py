@@ -28,6 +28,7 @@ class Snapshot:
         front: networks on the front.
         elapsed: seconds of this run.
         left: seconds to go at the pace of this run; None before its first generation.
+        trained: how many trainings at the rungs of a halving this run took.
         scored: networks by a screening.
         kept: of these, for the generations.
     """
@@ -41,6 +42,7 @@ class Snapshot:
     front: int
     elapsed: float
     left: float | None
+    trained: int = 0
     scored: int = 0
     kept: int = 0
 
@@ -51,6 +53,7 @@ class Snapshot:
         parts = {
             "trials": f"trials {self.trials}/{self.total}",
             "failed": f"failed {self.failed}" if self.failed else "",
+            "trained": f"trainings {self.trained}" if self.trained else "",
             "screening": f"screening kept {self.kept} of {self.scored}" if self.scored else "",
             "best": f"best {self.best_metric} {best}",
             "hypervolume": f"hypervolume {share}",
@@ -58,7 +61,7 @@ class Snapshot:
             "elapsed": f"elapsed {duration(self.elapsed)}",
             "left": "" if self.left is None else f"left {duration(self.left)}",
         }
-        for least in ("", "screening", "elapsed", "front", "hypervolume", "failed", "left", "best"):
+        for least in ("", "screening", "trained", "elapsed", "front", "hypervolume", "failed", "left", "best"):
             parts.pop(least, None)
             line = "  ".join(part for part in parts.values() if part)
             if width is None or len(line) <= width:
@@ -101,7 +104,7 @@ class State(Protocol):
 
 
 Listener = Callable[[Snapshot], None]
-"""Takes the state of a search after each trial."""
+"""Takes the state of a search after each trial, and after each training and score that leads to one."""
 
 
 class ProgressLine:

@@ -23,14 +23,13 @@ class Screening:
     their size.
 
     Attributes:
-        scored: networks so far.
-        kept: of these.
+        kept: networks so far.
     """
 
     def __init__(self, spec: ProblemSpec, screen: ScreenSpec, session: Session):
         """Take what is wanted, and what measures (`session`)."""
         self._spec, self._session = screen, session
-        self.scored, self.kept = 0, 0
+        self.kept = 0
         self._objectives, self._constraints = screening_objectives(spec, screen), assemble_constraints(spec)
 
     def is_due(self, *, first: bool) -> bool:
@@ -56,7 +55,7 @@ class Screening:
             what = f"search.screen: {self._spec.metric} works for none of {len(scores)} networks"
             raise MoonasError(f"{what}, so it cannot choose: {errors[0]}")
         chosen = set(self._ranked(scores)[:count])
-        self.scored, self.kept = self.scored + len(scores), self.kept + len(chosen)
+        self.kept += len(chosen)
         return [by_key[key] for key in scores if key in chosen]
 
     def _ranked(self, scores: Mapping[str, PartialResult]) -> list[str]:

@@ -54,6 +54,7 @@ class SearchLoop:
         self._told: set[str] = set()
         self._errors: Counter[str] = Counter()  # of the failed ones
         self._started = time.monotonic()
+        self._parts = 0  # of evaluations, as they were last reported
 
     def run(self) -> Outcome:
         """Search.
@@ -70,7 +71,7 @@ class SearchLoop:
                 if not genotypes:
                     return "exhausted"
                 told_before = len(self._told)
-                trials = self._session.evaluate(genotypes, told=self._tell, pulse=self._check_time)
+                trials = self._session.evaluate(genotypes, told=self._tell, pulse=self._pulse)
                 barren = 0 if len(self._told) > told_before else barren + 1
                 self._refuse_failed_start()
                 with self._strategys_border("tell"):
@@ -85,7 +86,7 @@ class SearchLoop:
         if screening is None or not screening.is_due(first=not self._told):
             return self._ask(self._population)[:most]
         genotypes = self._ask(screening.wanted(self._population))
-        return screening.best(genotypes, min(self._population, most), pulse=self._check_time)
+        return screening.best(genotypes, min(self._population, most), pulse=self._pulse)
 
     def _ask(self, count: int) -> list[Genotype]:
         """What the strategy proposes, checked: it may be the user's own.
@@ -118,6 +119,14 @@ class SearchLoop:
         self._refuse_damaged(trial)
         self._score.add(trial)
         self._report()
+        self._check_time()
+
+    def _pulse(self) -> None:
+        """Between trials, tell of what leads to them."""
+        parts = self._session.trained + self._session.scored
+        if parts != self._parts:
+            self._parts = parts
+            self._report()
         self._check_time()
 
     def _refuse_damaged(self, trial: Trial) -> None:
@@ -164,7 +173,8 @@ class SearchLoop:
             front=self._score.front,
             elapsed=self._elapsed,
             left=self._elapsed / evaluated * (total - done) if evaluated >= self._population else None,
-            scored=self._screening.scored if self._screening else 0,
+            trained=self._session.trained,
+            scored=self._session.scored,
             kept=self._screening.kept if self._screening else 0,
         )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from moonas.encoding.encoding import Encoding, Genotype
 from moonas.evaluation.evaluator import Candidate
 from moonas.evaluation.pipeline import Pipeline
-from moonas.evaluation.rungs import PartialResult
+from moonas.evaluation.rungs import UNTRAINED, PartialResult
 from moonas.evaluation.table import TableEvaluator
 from moonas.network.architecture import Architecture
 from moonas.problem.objective import Constraint
@@ -52,6 +52,8 @@ class Session:
         encoding: what genotypes mean.
         archive: where all trials are.
         evaluated: how many architectures were evaluated on this walk, and not answered by the archive.
+        trained: how many trainings at the rungs of a halving this walk took.
+        scored: how many architectures a screening scored on this walk, those known before included.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class Session:
     def begin_walk(self) -> None:
         """Start at the beginning of a search's path, where numbers count from 0."""
         self._numbering.begin_walk()
-        self.evaluated = 0
+        self.evaluated = self.trained = self.scored = 0
 
     def evaluate(
         self,
@@ -165,11 +167,13 @@ class Session:
             for number, key in enumerate(scores)
             if scores[key] is None
         ]
+        self.scored += len(scores) - len(asked)
         with self._on_the_clock():
             for trial in self._scorer.run(self._executor, asked, pulse=pulse) if asked else ():
                 error = trial.error if trial.state == "failed" else ""
                 scores[trial.key] = PartialResult(trial.metrics, trial.seconds, error)
                 self.keep(trial.key, SCREEN, PartialResult(trial.metrics, trial.seconds, error))
+                self.scored += 1
         return {key: score for key, score in scores.items() if score is not None}
 
     def recall(self, key: str) -> Mapping[int, PartialResult]:
@@ -179,6 +183,7 @@ class Session:
     def keep(self, key: str, rung: int, result: PartialResult) -> None:
         """Write down what was measured on the way to a trial, and when."""
         self.archive.partial.keep(key, rung, result)
+        self.trained += rung > UNTRAINED
         self.archive.note_elapsed(self.elapsed)
 
     @contextmanager

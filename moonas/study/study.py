@@ -76,7 +76,7 @@ class Study:
         Args:
             progress: whether a line on standard error shows how far it is.
             retry_failed: whether trials that failed in an earlier run are tried again, as after raising their limits.
-            listener: called with a `Snapshot` at the start and after each trial.
+            listener: called with a `Snapshot` at the start and after each trial, training of a halving, and score.
 
         Raises:
             RunFolderError: if the folder is in use, holds something else, or cannot be written.

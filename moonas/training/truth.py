@@ -65,9 +65,15 @@ def outputs_of(y: Any, where: str, target: TargetKind) -> tuple[Array, Array]:
 def _labels(y: Any, where: str) -> Array:
     """Bring labels of any kind that can be compared into (n,)."""
     try:
-        labels = np.asarray(y).reshape(-1)
+        given = np.asarray(y)
     except ValueError as error:
         raise DataError(f"{where}: labels must be one value for each input") from error
+    if given.ndim > 1 and given.size != len(given):
+        raise DataError(
+            f"{where}: labels must be one class for each input, are {given.shape}; "
+            "of one-hot vectors give their argmax, for several labels an input set data.target to labels"
+        )
+    labels = given.reshape(-1)
     if labels.dtype.kind == "O":
         missing = sum(label is None or label != label for label in labels)
         if missing:
@@ -75,4 +81,9 @@ def _labels(y: Any, where: str) -> Array:
         labels = labels.astype(str)
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise DataError(f"{where}: {int((~np.isfinite(labels)).sum())} of {len(labels)} labels are NaN or infinite")
+    if labels.dtype.kind == "f" and (labels % 1).any():
+        raise DataError(
+            f"{where}: labels such as {labels[labels % 1 != 0][0]:g} are no classes; "
+            "for numbers to be predicted set data.target to values"
+        )
     return labels

@@ -14,7 +14,7 @@ from moonas.benchmark.__main__ import app
 from moonas.benchmark.halving_report import JUDGED, Measured, brackets_of, outcome, trained_by_halving
 
 ACCURACY = JUDGED["accuracy"]
-OPTIONS: dict[str, Any] = {"keep": 0.5, "chance": 0.1}
+OPTIONS: dict[str, Any] = {"keep": 0.5, "chance": {"accuracy": 0.1}}
 
 
 def measured(low: list[float], top: list[float], truth: list[float]) -> Measured:

@@ -33,6 +33,12 @@ def test_a_screening_is_told_where_there_is_room() -> None:
     assert "screening" not in screened.line(90)
 
 
+def test_trainings_of_a_halving_are_told_where_there_is_room() -> None:
+    halved = replace(SNAPSHOT, trained=151)
+    assert str(halved).startswith("trials 37/120  failed 2  trainings 151  best accuracy 0.9877  ")
+    assert "trainings" not in halved.line(90)
+
+
 def test_before_anything_is_known_it_says_so() -> None:
     start = Snapshot(0, 120, 0, "accuracy", None, math.nan, 0, 0.2, None)
     assert str(start) == "trials 0/120  best accuracy -  hypervolume -  front 0  elapsed 0s"

@@ -523,6 +523,17 @@ def test_labels_that_are_not_numbers_are_refused() -> None:
     refusal(lambda: assemble((X, labels), "data D"))
 
 
+def test_numbers_between_classes_are_taken_for_values() -> None:
+    assert "labels such as 0.5 are no classes" in refusal(lambda: assemble((X, Y + 0.5), "data D"))
+    assert assemble((X, Y.astype(float)), "data D").main.labels.tolist() == Y.tolist()
+
+
+def test_one_hot_labels_are_told_from_too_many() -> None:
+    message = refusal(lambda: assemble((X, np.eye(4)[Y % 4]), "data D"))
+    assert "are (20, 4)" in message
+    assert "argmax" in message
+
+
 def test_missing_labels_are_refused() -> None:
     refusal(lambda: assemble((X[:3], np.array(["a", "b", None], dtype=object)), "data D"))
 
