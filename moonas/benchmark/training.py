@@ -11,9 +11,11 @@ from moonas.benchmark.contenders import Contender, Moonas, Reference, reference_
 from moonas.benchmark.networks import random_networks
 from moonas.benchmark.rows import Rows
 from moonas.benchmark.turns import TURN_COLUMNS, take_turns
-from moonas.encoding.catalogue import search_space
+from moonas.encoding.catalogue import encoding_of
+from moonas.encoding.encoding import Encoding
 from moonas.errors import MoonasError
 from moonas.run import parse_assignments
+from moonas.spec.encoding import load_encoding
 from moonas.spec.load import load_problem
 from moonas.spec.problem import ProblemSpec
 from moonas.study.assemble_evaluation import load_data
@@ -36,6 +38,10 @@ def training(
     block: Annotated[
         int | None, typer.Option(min=1, help="Networks in a turn.", show_default="two a worker of moonas")
     ] = None,
+    resolution: Annotated[
+        int,
+        typer.Option(min=0, help="Pixels to which networks resize images if that is a gene; 0 leaves it to chance."),
+    ] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Draws the networks.")] = 0,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where all of them train.")] = "cpu",
     out: Annotated[Path, typer.Option(metavar="FILE.csv", help="All rows; must not be there yet.")] = Path(
@@ -60,7 +66,8 @@ def training(
         contenders: list[Contender] = [
             Reference(reference_loop(spec, images, spec.fidelity, recipe, device=device)) for recipe in RECIPES
         ]
-        drawn = {name: random_networks(search_space(name), [images.task], networks, seed=seed) for name in names}
+        spaces = {name: _space(name, resolution) for name in names}
+        drawn = {name: random_networks(space, [images.task], networks, seed=seed) for name, space in spaces.items()}
         rows = Rows(out, TURN_COLUMNS)
         with Workers(spec, [training_evaluator(spec, images, spec.fidelity)]) as workers:
             contenders.append(Moonas(workers))
@@ -72,6 +79,11 @@ def training(
                         rows.add(*turn)
             finally:  # also if interrupted
                 print_training(rows.frame)
+
+
+def _space(name: str, resolution: int) -> Encoding:
+    """A search space, its networks all of one resolution if one is given: large ones would train for minutes."""
+    return encoding_of(load_encoding(name).narrowed({"resolution": [resolution]} if resolution else {}))
 
 
 def _problem(encoding: str, data: Path | None, epochs: int, samples: int, changes: dict[str, Any]) -> ProblemSpec:
