@@ -149,9 +149,9 @@ class Bracket:
 
     def _count(self, level: int, moves: Moves) -> None:
         rung = self._rungs[level]
-        while rung.counted < len(rung.entered) and rung.entered[rung.counted] in rung.answers:
-            rung.counted += 1
-            if rung.full and rung.counted >= _PATIENCE * len(rung.entered):
+        while rung.full and rung.counted < len(rung.entered) and rung.entered[rung.counted] in rung.answers:
+            rung.counted += 1  # not before all have entered: what a result decides must not depend on when that was
+            if rung.counted >= _PATIENCE * len(rung.entered):
                 self._promote(level, math.floor(rung.counted * self._keep), moves)
         if rung.full and rung.counted == len(rung.entered) and not rung.closed:
             rung.closed = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -87,14 +87,31 @@ class Course:
 Results = Mapping[tuple[int, int], Mapping[str, float] | None]
 
 
-def run(results: Results, members: int, rungs: int, keep: float, moments: st.DataObject | None = None) -> Course:
-    """Run a bracket: results come at random moments, or, without these, in the order of submission."""
+Running = Sequence[tuple[int, int]]
+
+
+def first(running: Running) -> int:
+    """The result that comes next of a machine on which each training takes as long as any other."""
+    return 0
+
+
+def highest(running: Running) -> int:
+    """Of a machine that is done with whoever goes on before it looks at anybody else."""
+    return max(range(len(running)), key=lambda i: running[i][1])
+
+
+def any_of(moments: st.DataObject) -> Callable[[Running], int]:
+    """Of a machine of which nothing is known."""
+    return lambda running: moments.draw(st.integers(0, len(running) - 1))
+
+
+def run(results: Results, members: int, rungs: int, keep: float, comes: Callable[[Running], int] = first) -> Course:
+    """Run a bracket; `comes` picks of what is being trained whose result is next."""
     bracket = Bracket(members, rungs=rungs, keep=keep, objectives=[ACCURACY, PARAMS], chance={"accuracy": CHANCE})
     running = [(member, 1) for member in range(members)]
     course = Course({1: list(range(members))})
     while running:
-        i = moments.draw(st.integers(0, len(running) - 1)) if moments else 0
-        member, rung = running.pop(i)
+        member, rung = running.pop(comes(running))
         moves = bracket.answer(member, rung, results[member, rung])
         if results[member, rung] is None or rung == rungs:
             course.ended.append(member)
@@ -122,9 +139,23 @@ def brackets(draw: st.DrawFn) -> tuple[Results, int, int, float]:
 def test_the_moments_at_which_results_come_do_not_matter(
     bracket: tuple[Results, int, int, float], moments: st.DataObject
 ) -> None:
-    expected, found = run(*bracket), run(*bracket, moments)
-    assert found.entered == expected.entered
-    assert found.stopped == expected.stopped
+    expected = run(*bracket)
+    for comes in (any_of(moments), highest):
+        found = run(*bracket, comes)
+        assert found.entered == expected.entered
+        assert found.stopped == expected.stopped
+
+
+def test_a_rung_that_is_done_before_all_have_entered_it_decides_in_the_same_order() -> None:
+    """Three of four go on to rung 2 and are trained there before the last member of rung 1 lets the fourth follow."""
+    at_second = {3: 0.1, 4: 0.2, 5: 0.1, 6: 0.3}
+    results = {
+        (member, rung): {"accuracy": at_second.get(member, 0.1) if rung == 2 else 0.2, "params": 7 - member}
+        for member in range(7)
+        for rung in (1, 2, 3)
+    }
+    bracket = (results, 7, 3, 0.5)
+    assert run(*bracket).entered[3] == run(*bracket, highest).entered[3] == [4, 6]
 
 
 @given(brackets(), st.data())
@@ -132,7 +163,7 @@ def test_everybody_ends_once_and_the_share_is_kept(
     bracket: tuple[Results, int, int, float], moments: st.DataObject
 ) -> None:
     results, members, rungs, keep = bracket
-    course = run(*bracket, moments)
+    course = run(*bracket, any_of(moments))
     assert sorted([*course.ended, *course.stopped]) == list(range(members))
     for rung in range(1, rungs):
         entered = course.entered.get(rung, [])
