@@ -17,7 +17,7 @@ from moonas.problem.trial import LEARNT_NOTHING
 _BEYOND_WORST = 1.1
 """Where the box of a front ends, in its ranges from the best values: its ends count, but do not outweigh all others."""
 _PATIENCE = Fraction(3, 4)
-"""The share of a rung that must be in before anybody goes on: among fewer, ranks are luck."""
+"""The share of a rung's places whose results must be in before anybody goes on: among fewer, ranks are luck."""
 
 
 def best_first(values: Matrix) -> list[int]:
@@ -51,8 +51,14 @@ def _longest_kept(front: Matrix) -> list[int]:
 
 @dataclass
 class _Rung:
-    """Results in the order in which members entered, and how many of these went on."""
+    """Results in the order in which members entered, and how many of these went on.
 
+    Attributes:
+        places: how many can enter.
+        full: whether all have entered that will.
+    """
+
+    places: int
     entered: list[int] = field(default_factory=list)
     answers: dict[int, Sequence[float] | None] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
@@ -89,8 +95,8 @@ class Moves:
 class Bracket:
     """The halving of one generation, asynchronous as ASHA (Li et al., 2020, arXiv:1810.05934), and deterministic.
 
-    A rung counts results in the order in which its members entered it, whenever they come. Once three quarters of all
-    its members are counted, after the i-th the best of these i that have not been promoted go on at once, until
+    A rung counts results in the order in which its members entered it, whenever they come. Once as many are counted as
+    three quarters of its places, after the i-th the best of these i that have not been promoted go on at once, until
     floor(i * keep) have; when no more can come, until ceil(n * keep) have. So nobody waits for the slowest of a rung,
     the cost is fixed, and who goes on depends neither on time nor on the number of workers. ASHA itself promotes from
     the first results on, and whoever is among the best of the moment, however many were before.
@@ -121,7 +127,10 @@ class Bracket:
         """
         self._keep = Fraction(str(keep))  # as it was written: 0.1 is less than its float
         self._objectives, self._chance = tuple(objectives), dict(chance or {})
-        self._rungs = [_Rung() for _ in range(rungs)]
+        self._rungs, places = list[_Rung](), members
+        for _ in range(rungs):
+            self._rungs.append(_Rung(places))
+            places = math.ceil(places * self._keep)
         self._rungs[0].entered, self._rungs[0].full = list(range(members)), True
 
     def answer(self, member: int, rung: int, metrics: Mapping[str, float] | None) -> Moves:
@@ -149,9 +158,10 @@ class Bracket:
 
     def _count(self, level: int, moves: Moves) -> None:
         rung = self._rungs[level]
-        while rung.full and rung.counted < len(rung.entered) and rung.entered[rung.counted] in rung.answers:
-            rung.counted += 1  # not before all have entered: what a result decides must not depend on when that was
-            if rung.counted >= _PATIENCE * len(rung.entered):
+        while rung.counted < len(rung.entered) and rung.entered[rung.counted] in rung.answers:
+            rung.counted += 1
+            # Of its places, and not of those who have entered by now, which would depend on when results come.
+            if rung.counted >= _PATIENCE * rung.places:
                 self._promote(level, math.floor(rung.counted * self._keep), moves)
         if rung.full and rung.counted == len(rung.entered) and not rung.closed:
             rung.closed = True

@@ -146,8 +146,8 @@ def test_the_moments_at_which_results_come_do_not_matter(
         assert found.stopped == expected.stopped
 
 
-def test_a_rung_that_is_done_before_all_have_entered_it_decides_in_the_same_order() -> None:
-    """Three of four go on to rung 2 and are trained there before the last member of rung 1 lets the fourth follow."""
+def test_a_rung_that_is_done_before_the_one_below_decides_in_the_same_order() -> None:
+    """Three go on to rung 2 and are trained there before the last member of rung 1 lets a fourth follow."""
     at_second = {3: 0.1, 4: 0.2, 5: 0.1, 6: 0.3}
     results = {
         (member, rung): {"accuracy": at_second.get(member, 0.1) if rung == 2 else 0.2, "params": 7 - member}
@@ -156,6 +156,14 @@ def test_a_rung_that_is_done_before_all_have_entered_it_decides_in_the_same_orde
     }
     bracket = (results, 7, 3, 0.5)
     assert run(*bracket).entered[3] == run(*bracket, highest).entered[3] == [4, 6]
+
+
+def test_nobody_waits_for_the_slowest_of_any_rung_below() -> None:
+    """Of 32 members, half of whom go on, the last at rung 1 is still being trained when one is at rung 3."""
+    bracket = Bracket(32, rungs=3, keep=0.5, objectives=[ACCURACY])
+    second = [moved for i in range(31) for moved, _ in bracket.answer(i, 1, {"accuracy": 1 - i / 64}).promoted]
+    third = [moved for i in second for moved, _ in bracket.answer(i, 2, {"accuracy": 1 - i / 64}).promoted]
+    assert (len(second), third) == (15, list(range(7)))
 
 
 @given(brackets(), st.data())
