@@ -91,6 +91,8 @@ def _audit(
     spec, source = load_audited(problem, overrides, label)
     plan = plan_audit(spec, source, networks=networks, seeds=seeds)
     audited = source or Path("runs") / spec.name
+    if audited.name in ("", ".."):
+        audited = audited.resolve()
     return _carry_out(plan, Path(out or audited.with_name(f"{audited.name}-audit")), progress=progress)
 
 

@@ -96,22 +96,26 @@ def _search(study: Study, *, retry_failed: bool, quiet: bool) -> int:
     try:
         study.run(progress=not quiet, listener=announce, retry_failed=retry_failed)
     except KeyboardInterrupt:
-        done, trained = _counted(len(study.trials), "trial"), len(study.rungs)
-        trainings = f" and {_counted(trained, 'training')} of a halving" if trained else ""
-        say(f"\nStopped after {done}{trainings}, all kept. To go on: {_command()}", err=True)
+        say(f"\nStopped after {_done(study)}, all kept. To go on: {_command()}", err=True)
         return EXIT_INTERRUPTED
     if not quiet:
         _conclude(study)
     return EXIT_BUDGET if study.outcome == "out of time" else EXIT_DONE
 
 
+def _done(study: Study) -> str:
+    trained = len(study.rungs)
+    trainings = f" and {_counted(trained, 'training')} of a halving" if trained else ""
+    return f"{_counted(len(study.trials), 'trial')}{trainings}"
+
+
 def _announce(study: Study) -> None:
     say(f"{study.spec.name}: {study.encoding.extent}, {study.spec.search.strategy}, in {study.out}", err=True)
     known, budget = len(study.trials), study.spec.budget.trials
-    if not known:
+    if not known and study.rungs.empty:
         return
     if known < budget:
-        say(f"Resuming after {_counted(known, 'trial')}.", err=True)
+        say(f"Resuming after {_done(study)}.", err=True)
     else:
         more = f"{known} trials are there, and the budget is {budget}: nothing more is evaluated. To go further, give"
         say(f"{more} --trials.", err=True)
@@ -135,7 +139,7 @@ def _conclude(study: Study) -> None:
         say(f"No network is on the front. {_most_common_error(trials)}")
     counts = ", ".join(f"{count} {state}" for state, count in trials["state"].value_counts().items())
     share = study.hypervolume["hypervolume"].iloc[-1] if len(trials) else 0.0
-    files = [name for name in ("pareto.csv", "pareto.png", "trials.csv") if (study.out / name).exists()]
+    files = [name for name in ("pareto.csv", "pareto.png", "trials.csv", "rungs.csv") if (study.out / name).exists()]
     say(f"{counts}; hypervolume {share:.4f}; in {study.out}: {', '.join(files)}")
     for remark in remarks(trials, study.spec.score):
         say(remark)
@@ -144,7 +148,8 @@ def _conclude(study: Study) -> None:
     if study.outcome == "out of time":
         say("The time of the budget ran out before the trials did. Raise budget.hours to go on.", err=True)
     if study.outcome == "exhausted":
-        say("The search space is exhausted: there is no further architecture to evaluate.", err=True)
+        left_out = " but those that search.screen left out" if study.spec.search.screen else ""
+        say(f"The search space is exhausted: there is no further architecture to evaluate{left_out}.", err=True)
 
 
 def _most_common_error(trials: pd.DataFrame) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -225,8 +226,46 @@ def test_what_cannot_be_audited_is_refused_in_one_sentence(audited: audit.Audit,
 
 
 def test_another_problem_has_another_folder(audited: audit.Audit) -> None:
-    with pytest.raises(MoonasError, match=r"holds a run of another problem; .*\n  fidelity.epochs: was 1, is 2"):
-        audit.run("digits_tiny", networks=5, out=audited.out, overrides={**CHANGES, "fidelity.epochs": 2})
+    for path, before, now in (("fidelity.epochs", 1, 2), ("phases.full.epochs", 3, 4)):
+        with pytest.raises(MoonasError, match=rf"holds a run of another problem; .*\n  {path}: was {before}, is {now}"):
+            audit.run("digits_tiny", networks=5, out=audited.out, overrides={**CHANGES, path: now})
+
+
+def test_failures_are_tried_again_by_the_same_command(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from moonas.training.trainer import Trainer
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise ValueError("the machine hiccuped")
+
+    with monkeypatch.context() as patched, pytest.raises(MoonasError, match="hiccuped"):
+        patched.setattr(Trainer, "fit", fail)
+        audit.run("digits_tiny", networks=4, seeds=1, overrides=CHANGES)
+    assert len(audit.run("digits_tiny", networks=4, seeds=1, overrides=CHANGES).networks) == 4
+
+
+def test_an_interruption_while_networks_are_counted_is_one(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no failure of the network that is being counted."""
+    from moonas.evaluation.static import StaticEvaluator
+
+    evaluate, counted = StaticEvaluator.evaluate, []
+
+    def interrupted(self: StaticEvaluator, candidates: Any) -> Any:
+        counted.append(1)
+        if len(counted) == 5:
+            signal.raise_signal(signal.SIGINT)
+        return evaluate(self, candidates)
+
+    monkeypatch.setattr(StaticEvaluator, "evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        audit.run("digits_tiny", networks=4, seeds=1, overrides=CHANGES)
+    assert not Path("runs").exists()
+
+
+def test_the_folder_of_a_run_may_be_the_current_one(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moonas.load("digits_tiny", out="runs/r", overrides={**CHANGES, "budget.trials": 8}).run()
+    monkeypatch.chdir("runs/r")
+    found = audit.run(".", networks=4, seeds=1)
+    assert found.out.resolve() == here / "runs" / "r-audit"
 
 
 @pytest.mark.parametrize(

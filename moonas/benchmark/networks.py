@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from moonas.encoding.encoding import Encoding
 from moonas.errors import MoonasError
-from moonas.evaluation.evaluator import Candidate, Failure
+from moonas.evaluation.evaluator import Candidate, Failure, apart
 from moonas.evaluation.static import StaticEvaluator
 from moonas.network.architecture import Architecture, Task
 from moonas.problem.objective import Constraint
@@ -68,7 +69,8 @@ def random_networks(
 
 def _counted(architecture: Architecture, tasks: Sequence[Task], constraints: Sequence[Constraint]) -> Network | None:
     """The network with its size; None if it cannot be built or breaks a limit."""
-    (counts,), *others = (StaticEvaluator(_COUNTED, task).evaluate([Candidate(architecture, 0)]) for task in tasks)
+    candidate = [Candidate(architecture, 0)]
+    (counts,), *others = (apart(partial(StaticEvaluator(_COUNTED, task).evaluate, candidate)) for task in tasks)
     if isinstance(counts, Failure) or any(isinstance(outcome, Failure) for (outcome,) in others):
         return None
     if any(c.violation(counts[c.metric]) > 0 for c in constraints if c.metric in counts):

@@ -6,6 +6,7 @@ import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -69,14 +70,20 @@ class Evaluator(ABC):
 def attempt(measure: Callable[[], Mapping[str, float]]) -> Outcome:
     """Run one measurement of one candidate: the border at which everything it raises becomes its failure.
 
-    A value that is not a finite number fails the candidate, too. Ctrl-C does not come here: candidates are evaluated in
-    processes and threads of their own.
+    A value that is not a finite number fails the candidate, too. Ctrl-C must not come here, where it would be taken for
+    the candidate's: candidates are evaluated in processes and threads of their own, see `apart`.
     """
     try:
         with contained():
             return {name: checked(name, value) for name, value in measure().items()}
     except BaseException as error:
         return Failure(_out_of_memory(error) or f"{one_line(error)}{place_in_users_code(error)}")
+
+
+def apart(call: Callable[[], Result]) -> Result:
+    """Run a call in a thread of its own, so that Ctrl-C reaches who waits for it."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(call).result()
 
 
 @contextmanager

@@ -79,9 +79,9 @@ class Pipeline:
             if evaluator.gated:
                 waiting.sort(key=lambda pending: pending.work, reverse=True)
             for pending in asking.ask(self.first_stage + stage, waiting, together=evaluator.together):
-                pulse()
                 if stage == len(self._straight) - 1:
-                    yield pending
+                    yield pending  # before the pulse, which may end all this
+                pulse()
 
     def _run_halved(
         self,

@@ -89,6 +89,11 @@ class Archive:
             count: int = self._connection.execute("SELECT count(*) FROM trials").fetchone()[0]
         return count
 
+    @property
+    def has_results(self) -> bool:
+        """Whether anything was measured: trials, or what leads to them."""
+        return len(self) > 0 or len(self.partial) > 0
+
     def __iter__(self) -> Iterator[Trial]:
         """All trials in the order of their numbers."""
         return (self._trial(row) for row in self._rows("ORDER BY number"))
@@ -185,7 +190,7 @@ class Archive:
                 f"{self.path} was written when genotype {genes} meant {key}, and now it means {architecture.key}: "
                 "the encoding has changed; give another folder"
             )
-        rung = self.partial.highest_rung(key) if state == "stopped" else 0
+        rung = self.partial.rung_of(key, measured) if state == "stopped" else 0
         return Trial(number, genes, architecture, state, measured, seconds, error, rung)
 
 

@@ -26,9 +26,9 @@ from moonas.study.handover import HANDED_OVER
 
 _LOCK, _HOLDER, _SCRATCH = ".lock", ".holder.json", ".moonas-scratch-"
 _PLACES: dict[str, bool | set[str]] = {"data": {"path"}, "table": {"path"}}
-_EXTENSIBLE: dict[str, bool | set[str]] = {"budget": True, "workers": True, "name": True, "phases": True, **_PLACES}
+_EXTENSIBLE: dict[str, bool | set[str]] = {"budget": True, "workers": True, "name": True, **_PLACES}
 """What may differ from run to run in one folder: it changes how far a search goes, not where. Data and tables are known
-by their fingerprints."""
+by their fingerprints. So may phases, but for the one that an audit is about."""
 
 _RESULTS = {"trials.csv", "pareto.csv", "rungs.csv", "pareto.png", "audit.csv", "agreement.csv", "audit.png"}
 PROBLEM, AUDIT = "problem.yaml", "audit.yaml"
@@ -177,7 +177,8 @@ class RunFolder:
                 f"{self.path} holds results, but its {self._about} cannot be read, so whose they are is lost; put it "
                 f"back, or give another folder: {error}"
             ) from error
-        changed = list(differences(comparable(found), comparable(spec)))
+        before, now_wanted = (comparable(each, audited=self._about == AUDIT) for each in (found, spec))
+        changed = list(differences(before, now_wanted))
         if changed:
             listing = "".join(f"\n  {line}" for line in changed)
             raise RunFolderError(
@@ -193,9 +194,10 @@ def problem_of_run(problem: str | Path, out: str | Path | None) -> tuple[str | P
     return problem, out
 
 
-def comparable(spec: ProblemSpec) -> dict[str, Any]:
-    """What of a problem decides where its search goes, as plain values."""
-    plain = spec.model_dump(mode="json", exclude_none=True, exclude=_EXTENSIBLE)
+def comparable(spec: ProblemSpec, *, audited: bool = False) -> dict[str, Any]:
+    """What of a problem decides where its search goes, or what its audit compares, as plain values."""
+    phases: bool | set[str] = {"validate"} if audited else True
+    plain = spec.model_dump(mode="json", exclude_none=True, exclude={**_EXTENSIBLE, "phases": phases})
     if isinstance(spec.encoding, EncodingSpec):
         del plain["encoding"]["name"]  # the file's, which may be renamed; a user's own encoding has no other identity
     return plain

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 
 from moonas.problem.trial import Trial
 
@@ -17,6 +18,7 @@ class Numbering:
     def __init__(self, taken: Iterable[int]):
         """Take the numbers of all trials that there are."""
         self._taken, self._walked = set(taken), set[str]()
+        self._generation: dict[str, int] = {}
 
     def begin_walk(self) -> None:
         """Start at the beginning of the path, where numbers count from 0."""
@@ -32,10 +34,22 @@ class Numbering:
         while known is None and number in self._taken:
             number += 1
         self._taken.add(number)
-        self._walked.add(key)
+        if key not in self._walked:
+            self._walked.add(key)
+            self._generation[key] = number
         return number
 
-    def take_back(self, key: str, number: int) -> None:
-        """Let an architecture that became no trial have no number."""
-        self._taken.discard(number)
-        self._walked.discard(key)
+    @contextmanager
+    def generation(self, trials: Container[str]) -> Iterator[None]:
+        """Number a generation; interrupted, it is one that the walk has not come by yet.
+
+        Args:
+            trials: the keys of those that are trials, and so keep their numbers, by the time of an interruption.
+        """
+        self._generation.clear()
+        try:
+            yield
+        except BaseException:
+            self._walked -= self._generation.keys()
+            self._taken -= {number for key, number in self._generation.items() if key not in trials}
+            raise

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from moonas.evaluation.rungs import PartialResult
+from moonas.errors import RunFolderError
+from moonas.evaluation.rungs import UNTRAINED, PartialResult
 from moonas.spec.training import FidelitySpec
 from moonas.study.archive_file import has_table, plain_words, undamaged
 
@@ -35,6 +36,9 @@ class PartialResults:
         self._connection, self._path = connection, path
         self._is_there = has_table(connection, "rungs")
 
+    def __len__(self) -> int:
+        return len(self._rows(""))
+
     def recall(self, key: str) -> dict[int, PartialResult]:
         """The results of an architecture by rung."""
         with undamaged(self._path):
@@ -49,9 +53,20 @@ class PartialResults:
         with plain_words(self._path):
             self._connection.execute("INSERT OR REPLACE INTO rungs VALUES (?, ?, ?, ?, ?)", row)
 
-    def highest_rung(self, key: str) -> int:
-        """The last rung at which an architecture was trained; 0 if at none."""
-        return max((*self.recall(key), 0))
+    def rung_of(self, key: str, metrics: Mapping[str, float]) -> int:
+        """The rung whose result the metrics of a stopped trial are; 0 if it is not there.
+
+        It need not be the last one that there is: a bracket that was interrupted, and ended smaller, may have let the
+        architecture go further.
+        """
+        known = self.recall(key)
+        untrained = known.get(UNTRAINED, PartialResult()).metrics  # which take the place of what training says
+
+        def is_of(result: PartialResult) -> bool:
+            said = {name: value for name, value in result.metrics.items() if name not in untrained}
+            return not result.error and all(metrics.get(name) == value for name, value in said.items())
+
+        return max((rung for rung, result in known.items() if rung > UNTRAINED and is_of(result)), default=0)
 
     def to_frame(self, fidelities: Sequence[FidelitySpec], score: str) -> pd.DataFrame:
         """One row a training, by number and rung; those of architectures that are no trials yet come last.
@@ -59,11 +74,17 @@ class PartialResults:
         Args:
             fidelities: of the rungs.
             score: the metric by which networks are judged.
+
+        Raises:
+            RunFolderError: if there are trainings at other rungs.
         """
         columns = {**_COLUMNS, **dict.fromkeys((score, "training_loss", "seconds"), "float64")}
         rows: list[tuple[Any, ...]] = []
         with undamaged(self._path):
             for key, rung, metrics, seconds, _, number in self._rows("WHERE rung > 0"):
+                if rung > len(fidelities):
+                    what = f"holds trainings at rung {rung} of another problem than this one of {len(fidelities)}"
+                    raise RunFolderError(f"{self._path} {what}; load the run folder itself")
                 given, measured = fidelities[rung - 1], json.loads(metrics)
                 trained = (given.epochs, given.samples, given.resolution)
                 found = (measured.get(score), measured.get("training_loss"), seconds)

@@ -58,7 +58,7 @@ def _measuring(spec: ProblemSpec, metric: str, *others: str) -> ProblemSpec:
 def train(
     spec: ProblemSpec, out: Path, genotypes: Sequence[Genotype], *, what: str, progress: bool = False
 ) -> dict[str, Trial]:
-    """Train networks, those that the folder does not know yet.
+    """Train networks, those that the folder does not know yet, and those that failed before.
 
     Args:
         spec: see `training_alone`.
@@ -71,7 +71,13 @@ def train(
         The trial of each network by its key, failed ones, too.
     """
     study = Study(spec, out)
-    known, started, done = len(study.trials), time.monotonic(), 0
+    keys, before, started, done = (
+        {study.encoding.decode(each).key for each in genotypes},
+        study.trials,
+        time.monotonic(),
+        0,
+    )
+    known = int((before["key"].isin(keys) & (before["state"] != "failed")).sum())
     with ProgressLine() if progress else nullcontext() as line, study:
 
         def show(_: Trial) -> None:
@@ -82,7 +88,7 @@ def train(
             if line is not None:
                 line(Tally(what, done, total, elapsed, left))
 
-        return {trial.key: trial for trial in study.evaluate(genotypes, told=show)}
+        return {trial.key: trial for trial in study.evaluate(genotypes, told=show, retry_failed=True)}
 
 
 def score(spec: ProblemSpec, data: SearchData, architectures: Sequence[Architecture]) -> dict[str, list[float | None]]:

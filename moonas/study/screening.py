@@ -44,14 +44,14 @@ class Screening:
         """The best of some genotypes, at most `count`, one for an architecture, in the order in which they came.
 
         Raises:
-            MoonasError: if none of them has a score.
+            MoonasError: if none of the first ones has a score.
         """
         by_key: dict[str, Genotype] = {}
         for genotype in genotypes:
             by_key.setdefault(self._session.encoding.decode(genotype).key, genotype)
         scores = self._session.score(list(by_key.values()), pulse=pulse)
         errors = [score.error for score in scores.values() if score.error]
-        if scores and len(errors) == len(scores):
+        if not self.kept and scores and len(errors) == len(scores):
             what = f"search.screen: {self._spec.metric} works for none of {len(scores)} networks"
             raise MoonasError(f"{what}, so it cannot choose: {errors[0]}")
         chosen = set(self._ranked(scores)[:count])

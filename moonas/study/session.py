@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moonas.encoding.encoding import Encoding, Genotype
+from moonas.errors import RunFolderError, SpecError
 from moonas.evaluation.evaluator import Candidate
 from moonas.evaluation.pipeline import Pipeline
 from moonas.evaluation.rungs import UNTRAINED, PartialResult
@@ -89,7 +90,9 @@ class Session:
                 self.archive.note(FAILED_START, False)
                 if not len(self.archive):
                     self.archive.clear()
-            folder.describe(spec, begun=len(self.archive) > 0)
+            if not self.archive.has_results:
+                self.archive.clear()  # the facts of a run that came to nothing
+            folder.describe(spec, begun=self.archive.has_results)
             self._numbering = Numbering(self.archive.numbers())
         except BaseException:
             folder.release()
@@ -131,26 +134,24 @@ class Session:
         trials: dict[str, Trial] = {}
         asked: list[tuple[int, Genotype, Candidate]] = []
         ended: list[Trial] = []  # that an interrupted run made of this very generation, as far as the path tells
-        for key, architecture in {a.key: a for a in architectures}.items():
-            known, is_new = self.archive.get(key), not self._numbering.has_met(key)
-            number = self._numbering.number(key, known)
-            if known is not None:
-                trials[key] = known
-                ended += [known] if is_new else []
+        with self._numbering.generation(trials):
+            for key, architecture in {a.key: a for a in architectures}.items():
+                known, is_new = self.archive.get(key), not self._numbering.has_met(key)
+                if known is not None:
+                    trials[key] = known
+                number = self._numbering.number(key, known)
+                if known is None:
+                    asked.append((number, self.encoding.encode(architecture), self._candidate(architecture)))
+                elif is_new:
+                    ended.append(known)
+            for known in list(trials.values()):
                 told(known)
-            else:
-                asked.append((number, self.encoding.encode(architecture), self._candidate(architecture)))
-        try:
             with self._on_the_clock():
                 for trial in self._pipeline.run(self._executor, asked, pulse=pulse, ended=ended) if asked else ():
                     trials[trial.key] = trial  # first, so that an interruption cannot free a number that is on disk
                     self.archive.append(trial, elapsed=self.elapsed)
                     self.evaluated += 1
                     told(trial)
-        finally:
-            for number, _, candidate in asked:  # interrupted, the rest has no number yet
-                if candidate.architecture.key not in trials:
-                    self._numbering.take_back(candidate.architecture.key, number)
         return [trials[architecture.key] for architecture in architectures]
 
     def score(self, genotypes: Sequence[Genotype], *, pulse: Callable[[], None]) -> dict[str, PartialResult]:
@@ -227,7 +228,13 @@ class Session:
     def _settled(self) -> ProblemSpec:
         """The problem, its trainings computed as this run began, wherever it goes on: else trials would not compare."""
         known = self.archive.fact(COMPUTED) if "archive" in vars(self) else None
-        return settled(self._spec if known is None else computed_by(self._spec, *known), self._data)
+        if known is None:
+            return settled(self._spec, self._data)
+        try:
+            return settled(computed_by(self._spec, *known), self._data)
+        except SpecError as error:
+            what = "holds a run that began on a GPU, and PyTorch finds none here; go on where there is one"
+            raise RunFolderError(f"{self._folder.path} {what}, or give another folder") from error
 
     @cached_property
     def _data(self) -> SearchData | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from moonas.encoding.encoding import Encoding, Genotype
-from moonas.evaluation.evaluator import Candidate, Failure
+from moonas.evaluation.evaluator import Candidate, Failure, apart
 from moonas.evaluation.static import StaticEvaluator
 from moonas.network.architecture import Task
 from moonas.problem.objective import Constraint
@@ -62,7 +63,8 @@ def count_networks(
     evaluator = StaticEvaluator(_COUNTED, task)
     for genotype in genotypes:
         architecture = encoding.decode(genotype)
-        (counts,) = evaluator.evaluate([Candidate(architecture, trial_seed(spec.seed, architecture.key))])
+        candidate = Candidate(architecture, trial_seed(spec.seed, architecture.key))
+        (counts,) = apart(partial(evaluator.evaluate, [candidate]))
         if not isinstance(counts, Failure) and not any(limit.violation(counts[limit.metric]) for limit in limits):
             yield Sized(genotype, architecture.key, counts["params"], counts["flops"])
 

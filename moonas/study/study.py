@@ -147,7 +147,13 @@ class Study:
 
         return NASProblem(self.encoding, self.objectives, self.constraints, self.evaluate)
 
-    def evaluate(self, genotypes: Sequence[Genotype], *, told: Callable[[Trial], None] = lambda _: None) -> list[Trial]:
+    def evaluate(
+        self,
+        genotypes: Sequence[Genotype],
+        *,
+        told: Callable[[Trial], None] = lambda _: None,
+        retry_failed: bool = False,
+    ) -> list[Trial]:
         """Answer each genotype with its trial, from the archive if its architecture is known.
 
         The study holds its run folder and its workers until `close`, the end of a `with` block, or the program's end.
@@ -155,10 +161,13 @@ class Study:
         Args:
             genotypes: any, repeats included.
             told: called with each trial as it is there, in no particular order.
+            retry_failed: whether trials that failed before are tried again, as after raising their limits.
         """
         if self._session is None:
             self._session = self._new_session()
             atexit.register(self.close)
+        if retry_failed:
+            self._session.forget_failures()
         return self._session.evaluate(genotypes, told=told)
 
     def environment_changes(self) -> list[str]:

@@ -95,5 +95,8 @@ def test_a_run_that_began_on_a_gpu_does_not_go_on_without(tmp_path: Path) -> Non
     archive.close()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("torch.cuda.is_available", lambda: False)
-        with pytest.raises(MoonasError, match="PyTorch finds no GPU here"):
+        with pytest.raises(
+            MoonasError,
+            match="began on a GPU, and PyTorch finds none here; go on where there is one, or give another folder",
+        ):
             run(tmp_path / "run", 8)

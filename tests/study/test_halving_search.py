@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import moonas
-from moonas.errors import SpecError
+from moonas.errors import RunFolderError, SpecError
+from moonas.evaluation.rungs import PartialResult
 from moonas.problem.trial import Trial
 from moonas.study.archive import Archive
 from moonas.study.partial_results import SCREEN
@@ -322,7 +324,7 @@ def test_without_a_counted_objective_networks_are_screened_beside_their_flops(
 def test_progress_says_how_many_were_scored_and_kept(digits: Callable[..., moonas.Study]) -> None:
     snapshots: list[Snapshot] = []
     digits(**UNHALVED, search=SCREENED, budget={"trials": 8}).run(listener=snapshots.append)
-    assert [each.scored for each in snapshots if not each.kept] == list(range(16))
+    assert [each.scored for each in snapshots if not each.kept] == list(range(17))
     assert (snapshots[-1].scored, snapshots[-1].kept) == (32, 8)
 
 
@@ -364,3 +366,85 @@ def test_who_has_no_score_goes_last(digits: Callable[..., moonas.Study], monkeyp
     archive.close()
     study.run()
     assert len(scored) == 16  # failures are remembered, too
+
+
+def test_a_screening_that_finds_no_score_later_on_goes_by_what_is_counted(
+    digits: Callable[..., moonas.Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moonas.evaluation import zero_cost
+
+    synflow, scored = zero_cost.PROXIES["synflow"], list[int]()
+
+    def fading(module: Any, *batch: Any) -> float:
+        scored.append(1)
+        if len(scored) > 16:
+            raise RuntimeError("no score")
+        return synflow(module, *batch)
+
+    monkeypatch.setattr(zero_cost, "PROXIES", {**zero_cost.PROXIES, "synflow": fading})
+    study = digits(**UNHALVED, search=SCREENED, budget={"trials": 6})
+    study.run()
+    assert (study.outcome, len(study.trials)) == ("done", 6)
+    assert len(scored) > 16
+
+
+def stop_after(trained: int) -> Callable[[Snapshot], None]:
+    def interrupt(snapshot: Snapshot) -> None:
+        if snapshot.trained >= trained:
+            raise InterruptionError
+
+    return interrupt
+
+
+def test_results_before_the_first_trial_belong_to_their_problem(digits: Callable[..., moonas.Study]) -> None:
+    study = digits()
+    with pytest.raises(InterruptionError):
+        study.run(listener=stop_after(3))
+    assert study.trials.empty
+    assert len(study.rungs) == 3
+    with pytest.raises(RunFolderError, match=r"another problem; .*\n  training.learning_rate: was 0.1, is 0.5"):
+        digits(training={"learning_rate": 0.5}).run()
+
+
+@pytest.mark.parametrize("after", [1, 3, 5])
+def test_a_generation_repeated_in_the_same_session_decides_as_if_uninterrupted(
+    digits: Callable[..., moonas.Study], after: int
+) -> None:
+    """As in a notebook: Ctrl-C, and the cell is run again."""
+    told: list[Trial] = []
+
+    def interrupt(trial: Trial) -> None:
+        told.append(trial)
+        if len(told) == after:
+            raise InterruptionError
+
+    random = np.random.default_rng(0)
+    with digits("straight") as straight, digits("interrupted") as found:
+        genotypes = [straight.encoding.sample(random) for _ in range(8)]
+        expected = straight.evaluate(genotypes)
+        with pytest.raises(InterruptionError):
+            found.evaluate(genotypes, told=interrupt)
+        again = found.evaluate(genotypes)
+    assert [(t.number, t.state, t.rung) for t in again] == [(t.number, t.state, t.rung) for t in expected]
+    same(found, straight)
+
+
+def test_a_trial_stopped_below_a_rung_that_it_once_reached_is_of_the_lower_one(
+    digits: Callable[..., moonas.Study],
+) -> None:
+    """An interrupted bracket of six let it go on; the smaller one that a smaller budget made did not."""
+    study = digits(budget={"trials": 6})
+    study.run()
+    archive = Archive(study.out / "trials.sqlite", study.encoding)
+    trial = next(trial for trial in archive if trial.state == "stopped" and trial.rung == 1)
+    archive.partial.keep(trial.key, 2, PartialResult({"training_loss": 0.123}))
+    archive.partial.keep(trial.key, 3, PartialResult({}, error="the machine hiccuped"))
+    again = archive.get(trial.key)
+    archive.close()
+    assert again == trial
+
+
+def test_the_rungs_of_another_problem_are_not_misread(digits: Callable[..., moonas.Study]) -> None:
+    digits(budget={"trials": 6}).run()
+    with pytest.raises(RunFolderError, match=r"rung [23] of another problem than this one of 1; load the run folder"):
+        _ = digits(search={}).rungs
