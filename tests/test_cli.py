@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 import moonas
 from moonas.cli import app
+from moonas.errors import UnknownNameError
 from moonas.spec.load import load_problem
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -201,6 +203,12 @@ def test_a_copy_is_called_like_its_file_and_searched_in_a_folder_of_its_own(here
     assert moonas.load("my_digits").out == Path("runs/my_digits")
     assert moonas.load("problems/my_digits_tiny.yaml").spec.name == "my_digits_tiny"
     assert load_problem("my_fashion_mnist", overrides={"data.path": "f.npz"}).name == "my_fashion_mnist"
+
+
+def test_a_phase_that_is_none_is_refused_in_words(here: Path) -> None:
+    unknown: Any = "validat"
+    with pytest.raises(UnknownNameError, match=r"unknown phase 'validat'; .*did you mean 'validate'\?"):
+        moonas.load("mine.yaml", phase=unknown)
 
 
 def test_a_search_from_python_may_be_of_any_phase(here: Path) -> None:

@@ -42,7 +42,8 @@ def halving(
 ) -> None:
     """Training seconds and recall of the top third: a problem's halving against training all at the top rung.
 
-    Every network is trained at every rung, and who would have gone on is replayed. The truth about a network is the
+    Every network is trained at every rung, and who would have gone on is replayed; a halving orders networks by the
+    rung that they reach, and there by what was measured. The truth about a network is the
     mean of its trainings at the top rung with the other seeds; so training all at the top rung has a recall below 1,
     too.
     """

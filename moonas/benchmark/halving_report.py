@@ -86,14 +86,11 @@ def trained_by_halving(
     return trained
 
 
-def best_third(
-    members: Sequence[int], found: Sequence[Mapping[str, float]], objectives: Sequence[Objective], of: int
-) -> set[int]:
-    """The best third of so many members, or as many as there are."""
+def ranked(members: Sequence[int], found: Sequence[Mapping[str, float]], objectives: Sequence[Objective]) -> list[int]:
+    """Members by what was found of them, the best first."""
     from moonas.strategy.halving import best_first
 
-    order = best_first(minimised(objectives, found))
-    return {members[i] for i in order[: max(1, round(of / 3))]}
+    return [members[i] for i in best_first(minimised(objectives, found))]
 
 
 def outcome(
@@ -103,18 +100,22 @@ def outcome(
     members, rungs = measured.seconds.shape
     options = {"rungs": rungs, "keep": keep, "objectives": objectives, "chance": chance}
     trained = trained_by_halving(measured.results, members, **options)
-    truth = best_third(range(members), measured.truth, objectives, members)
+    third = max(1, round(members / 3))
+    truth = ranked(range(members), measured.truth, objectives)[:third]
 
-    def recall(candidates: Sequence[int]) -> float:
-        able = [each for each in candidates if (each, rungs) in measured.results]
-        chosen = best_third(able, [measured.results[each, rungs] for each in able], objectives, members)
-        return len(chosen & truth) / len(truth)
+    def recall(rung_of: Mapping[int, int]) -> float:
+        """Of an order by the rung that members reached, and there by what was measured."""
+        order: list[int] = []
+        for rung in range(rungs, 0, -1):
+            there = [each for each, last in rung_of.items() if last == rung and (each, rung) in measured.results]
+            order += ranked(there, [measured.results[each, rung] for each in there], objectives)
+        return len({*order[:third]} & {*truth}) / third
 
     return {
         "all seconds": float(np.nansum(measured.seconds[:, -1])),
         "halving seconds": float(np.nansum([measured.seconds[member, rung - 1] for member, rung in trained])),
-        "all recall": recall(range(members)),
-        "halving recall": recall([member for member, rung in sorted(trained) if rung == rungs]),
+        "all recall": recall(dict.fromkeys(range(members), rungs)),
+        "halving recall": recall(dict(sorted(trained))),  # of each member the last rung, which comes last
     }
 
 

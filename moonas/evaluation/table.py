@@ -71,9 +71,10 @@ def read_table(path: Path, match: str, columns: Mapping[str, tuple[str, float]])
             raise DataError(f"{where}: {UnknownNameError('column', column, map(str, frame.columns))}")
     if frame.empty:
         raise DataError(f"{where}: holds no rows")
-    if frame[match].isna().any():
-        raise DataError(f"{where}: column {match} is empty in {int(frame[match].isna().sum())} of {len(frame)} rows")
-    keys = frame[match].astype(str)
+    # As they are written: keys may look like numbers, or be "None".
+    keys = pd.read_csv(path, usecols=[match], dtype=str, keep_default_na=False)[match]
+    if (keys == "").any():
+        raise DataError(f"{where}: column {match} is empty in {int((keys == '').sum())} of {len(frame)} rows")
     if keys.duplicated().any():
         raise DataError(f"{where}: {keys[keys.duplicated()].iloc[0]} stands in column {match} twice")
     chosen = {name: _values(frame[column], name, scale, where) for name, (column, scale) in columns.items()}

@@ -27,7 +27,7 @@ def kendall(first: Values, second: Values) -> float:
 
 
 def top_third(first: Values, second: Values) -> float:
-    """The share of the top third by one that is also in the top third by the other; by chance it is a third.
+    """The share of the top third by one that is also in the top third by the other; by chance it is about a third.
 
     Networks that are tied for the last places count in part, as if ties were broken by lot; NaN if one never changes.
     """
@@ -61,8 +61,8 @@ def _correlation(first: Values, second: Values) -> float:
 def at_equal_size(values: Values, sizes: Values) -> Values:
     """What of the ranks of networks their size does not tell: the residuals of a linear regression.
 
-    A correlation of these residuals of two signals is a partial rank correlation, given the sizes. A search has the
-    size as an objective already; what it needs of another signal is the rest.
+    A search has the size as an objective already; what it needs of another signal is the rest. In it stays how size
+    matters otherwise than in a straight line of ranks, which signals may share: a little agreement may still be size.
 
     Args:
         values: of a signal, (networks,).

@@ -53,7 +53,7 @@ def _all_alike(networks: Evidence, chance: float) -> str:
 
 
 def _over_all_sizes(networks: Evidence, table: pd.DataFrame, judged: str) -> str:
-    by_size = max(SIZES, key=lambda size: found_in(table, size, "kendall").value)
+    by_size = max(SIZES, key=lambda size: np.nan_to_num(found_in(table, size, "kendall").value, nan=-1))
     others = {CEILING: "full trainings among themselves", by_size: f"{by_size} alone, known without training,"}
     parts = [
         f"Over all sizes, {judged} of the proxy orders networks with {_worded(found_in(table, judged, 'kendall'))}"
@@ -139,5 +139,5 @@ def _known(found: Estimate) -> bool:
 
 def _worded(found: Estimate) -> str:
     if math.isnan(found.low):
-        return f"Kendall {found.value:.2f}, too few networks for an interval"
+        return f"Kendall {found.value:.2f}, and no resample of the networks says otherwise"
     return f"Kendall {found.value:.2f}, {100 * LEVEL:.0f} % interval {found.low:.2f} to {found.high:.2f}"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 
-from moonas.errors import choose_from
+from moonas.errors import UnknownNameError, choose_from
 from moonas.spec.data import SCORES, DataSpec, TaskSpec
 from moonas.spec.device import DeviceSpec
 from moonas.spec.document import Location, dotted
@@ -102,9 +102,14 @@ class ProblemSpec(SpecModel):
         """This problem at the fidelity of a phase, under a name of its own; `validate` is one generation.
 
         All candidates of these phases are trained alike: there is no halving.
+
+        Raises:
+            UnknownNameError: if there is no such phase.
         """
         if phase == "proxy":
             return self
+        if phase not in self.phases:
+            raise UnknownNameError("phase", str(phase), ("validate", "proxy", "full"))
         changes: dict[str, Any] = {"name": f"{self.name[:91]}-{phase}", "fidelity": self.phases[phase]}
         changes["search"] = self.search.model_copy(update={"halving": None})
         if phase == "validate":

@@ -21,7 +21,7 @@ class FidelitySpec(SpecModel):
         seeds: trainings from different initial weights, averaged.
     """
 
-    epochs: Positive = 10
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     samples: Positive | None = None
     resolution: Positive | None = None
     seeds: Annotated[int, Field(ge=1, le=100)] = 1

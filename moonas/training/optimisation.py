@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -94,13 +95,14 @@ def graphed_step(
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     try:
-        with torch.cuda.stream(side):
-            for _ in range(_WARM_UPS):
-                step(inputs, labels)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            main = step(inputs, labels)
+        with torch.cuda.stream(torch.cuda.current_stream()):  # a capture that fails would leave its own as current
+            with torch.cuda.stream(side), _without_waiting():
+                for _ in range(_WARM_UPS):
+                    step(inputs, labels)
+            torch.cuda.current_stream().wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                main = step(inputs, labels)
     except BaseException:
         torch.cuda.synchronize()  # the warm-ups may still be writing
         optimizer.state.clear()
@@ -117,3 +119,14 @@ def graphed_step(
         return main.clone()
 
     return replay
+
+
+@contextmanager
+def _without_waiting() -> Iterator[None]:
+    """Refuse what makes the CPU wait for the GPU: in a capture that would fail, too, but leave generators in it."""
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)

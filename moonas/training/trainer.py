@@ -27,6 +27,8 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 _CALIBRATION_IMAGES = 1024
 _READ_EVERY = 50
 """Steps after which losses are read: on a GPU that waits for all that is under way."""
+_MANY_STEPS = 200
+"""From which on a training is long enough to be given up."""
 _HOPE = 0.005
 """How much better than guessing the loss must be after half of the steps, as a share of it."""
 
@@ -173,8 +175,8 @@ class Trainer:
         if not all(map(math.isfinite, recent)):
             epoch = math.ceil(self.fidelity.epochs * len(losses) / steps)
             raise CandidateError(f"training diverged: the loss is {recent[-1]} in epoch {epoch}")
-        enough = max(steps / 2, 2 * _READ_EVERY)
-        stops = self.recipe.stop_hopeless and enough <= len(losses) < steps
+        enough = steps >= _MANY_STEPS and steps / 2 <= len(losses) < steps
+        stops = self.recipe.stop_hopeless and enough
         if stops and fmean(recent) > self._guess * (1 - _HOPE):
             so_far = f"after {len(losses)} of {steps} steps the loss is {fmean(recent):.3f}"
             raise CandidateError(f"training is hopeless: {so_far}, and guessing gives {self._guess:.3f}")

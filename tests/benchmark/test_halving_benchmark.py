@@ -36,6 +36,15 @@ def test_a_rung_that_misleads_loses_the_best() -> None:
     assert (found["all recall"], found["halving recall"]) == (1, 0)
 
 
+def test_rungs_that_order_as_the_top_does_lose_nobody_though_few_reach_it() -> None:
+    """The rest of the best third are those that came next farthest."""
+    accuracies = [0.9 - 0.03 * i for i in range(24)]
+    results = {(i, rung): {"accuracy": a} for rung in (1, 2, 3) for i, a in enumerate(accuracies)}
+    orderly = Measured(results, np.ones((24, 3)), [{"accuracy": a} for a in accuracies])
+    found = outcome(orderly, ACCURACY, keep=1 / 3, chance={"accuracy": 0.1})
+    assert (found["halving seconds"], found["halving recall"]) == (24 + 8 + 3, 1)
+
+
 def test_the_luck_of_a_seed_lowers_both_recalls() -> None:
     lucky = [0.9, 0.3, 0.8, 0.2, 0.7, 0.6]
     found = outcome(measured(lucky, lucky, [0.9, 0.8, 0.3, 0.2, 0.1, 0.15]), ACCURACY, **OPTIONS)

@@ -46,6 +46,12 @@ def look_up(path: Path, architecture: Any, by: str = "string") -> Any:
     return evaluator.evaluate([Candidate(architecture, 0)])[0]
 
 
+def test_keys_are_read_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "digits.csv"
+    path.write_text("genes,accuracy\n042130,0.5\nNone,0.6\n1.50,0.7\n")
+    assert list(read_table(path, "genes", {"accuracy": ("accuracy", 1.0)})) == ["042130", "None", "1.50"]
+
+
 def test_what_cannot_be_looked_up_fails_in_words(path: Path) -> None:
     assert look_up(path, ONE) == {"latency_ms": 2.5, "accuracy": pytest.approx(0.915)}
     other = NASBench201(("none",) * 6)

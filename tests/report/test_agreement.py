@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.linalg
+from scipy import stats
 
 from moonas.report.agreement import Estimate, at_equal_size, estimate, kendall, spearman, top_third
 
@@ -46,6 +48,20 @@ def test_a_signal_that_is_size_alone_tells_nothing_at_equal_size() -> None:
     sizes = np.column_stack([size, size**2])
     assert kendall(truth, size) > 0.5
     assert abs(kendall(at_equal_size(truth, sizes), at_equal_size(size + RANDOM.normal(size=400), sizes))) < 0.1
+
+
+def test_all_sizes_are_taken_out_and_exactly_as_a_regression_of_ranks_does() -> None:
+    params, flops, quality = (RANDOM.normal(size=200) for _ in range(3))
+    truth = stats.rankdata(params) + 2 * stats.rankdata(flops) + 20 * quality
+    sizes = np.column_stack([params, flops])
+    rest = at_equal_size(truth, sizes)
+    design = np.column_stack([np.ones(200), stats.rankdata(params), stats.rankdata(flops)])
+    fitted = scipy.linalg.lstsq(design, stats.rankdata(truth))[0]
+    assert rest == pytest.approx(stats.rankdata(truth) - design @ fitted, abs=1e-6)
+    for size in (params, flops):
+        assert abs(spearman(truth, size)) > 0.2
+        assert abs(spearman(rest, size)) < 0.1
+    assert spearman(rest, quality) > 0.8
 
 
 def test_what_a_signal_knows_beside_size_stays() -> None:

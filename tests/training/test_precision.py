@@ -21,6 +21,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 MOBILE = StagedCNN(
     Stem(16), (Stage("inverted_residual", 2, 24, 5, 2), Stage("separable", 1, 32, 3, 2), Stage("plain", 1, 32, 3, 1))
 )
+SMALLEST = StagedCNN(Stem(2), (Stage("plain", 1, 2, 3, 2),))
 CPU = torch.device("cpu")
 
 
@@ -108,6 +109,15 @@ def test_a_training_that_learns_nothing_ends_after_half_of_it() -> None:
     ):
         trainer(noise, "float32", epochs=5, rate=1e-6).fit(MOBILE, seed=0, losses=losses)
     assert len(losses) <= 200
+
+
+def test_a_training_of_less_than_200_steps_goes_on_to_its_end() -> None:
+    random = np.random.default_rng(0)
+    part = Part(random.normal(size=(64, 1, 8, 8)).astype(np.float32), random.integers(10, size=64))
+    noise = SearchData(part, part, tuple("0123456789"))
+    losses: list[float] = []
+    trainer(noise, "float32", epochs=99, rate=1e-6).fit(SMALLEST, seed=0, losses=losses)
+    assert len(losses) == 198
 
 
 def test_guessing_is_by_the_shares_of_the_classes() -> None:

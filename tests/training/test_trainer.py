@@ -243,6 +243,62 @@ class Indifferent(nn.Module):
         return 0 * (images.mean() + self.vector + self.matrix.sum() + self.kernels.sum()).expand(len(images), -1)
 
 
+class Linear(nn.Module):
+    """A matrix and a vector, which begin at 0."""
+
+    def __init__(self, inputs: int, classes: int):
+        super().__init__()
+        self.matrix = nn.Parameter(torch.zeros(classes, inputs))
+        self.vector = nn.Parameter(torch.zeros(classes))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1) @ self.matrix.T + self.vector
+
+
+def test_a_training_is_what_the_recipe_says_written_out(digits: SearchData) -> None:
+    """Nesterov's momentum as in Sutskever et al. (2013), decay of the matrix alone, smoothed labels, one cycle."""
+    recipe = TrainingSpec(batch=200, learning_rate=0.1, momentum=0.8, weight_decay=0.1, label_smoothing=0.2, **EXACT)
+    trainer, losses = Trainer(digits, FidelitySpec(epochs=4, samples=200), recipe), list[float]()
+    module: Any = trainer.fit(Custom(Linear), seed=0, losses=losses)
+    images, labels = trainer.data.training
+    inputs, truth = images.flatten(1).double().numpy(), 0.8 * np.eye(10)[labels.numpy()] + 0.02
+    weights, speeds = [np.zeros((10, 64)), np.zeros(10)], [np.zeros((10, 64)), np.zeros(10)]
+    expected = []
+    for step in range(4):
+        logits = inputs @ weights[0].T + weights[1]
+        logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        expected.append(-(truth * logs).sum(axis=1).mean())
+        error = (np.exp(logs) - truth) / len(inputs)
+        for i, gradient in enumerate((error.T @ inputs + 0.1 * weights[0], error.sum(axis=0))):
+            speeds[i] = 0.8 * speeds[i] + gradient
+            weights[i] -= 0.1 * one_cycle(step, steps=4) * (gradient + 0.8 * speeds[i])
+    assert losses == pytest.approx(expected, rel=1e-5)
+    assert module.matrix.detach().numpy() == pytest.approx(weights[0], abs=1e-5)
+    assert module.vector.detach().numpy() == pytest.approx(weights[1], abs=1e-5)
+
+
+def test_images_are_shifted_and_mirrored_as_the_recipe_says() -> None:
+    ramp = np.arange(64, dtype=np.float32).reshape(1, 1, 8, 8)
+    part = Part(np.repeat(ramp, 40, axis=0), np.arange(40) % 2)
+    data, fidelity = SearchData(part, part, ("a", "b")), FidelitySpec(epochs=5)
+
+    def centres(**augmentation: Any) -> tuple[set[int], set[int]]:
+        """The pixels seen at row 3, column 3, of images as they are, and of mirrored ones."""
+        spy: Any = Trainer(data, fidelity, TrainingSpec(batch=40, **augmentation)).fit(Custom(Spy), seed=0)
+        images = torch.cat(spy.batches)[:, 0] * ramp.std() + ramp.mean()
+        values, mirrored = images[:, 3, 3].round().int().tolist(), (images[:, 3, 4] < images[:, 3, 3]).tolist()
+        return (
+            {value for value, turned in zip(values, mirrored, strict=True) if not turned},
+            {value for value, turned in zip(values, mirrored, strict=True) if turned},
+        )
+
+    around = {8 * row + column for row in (2, 3, 4) for column in (2, 3, 4)}
+    assert centres(**EXACT) == ({27}, set())
+    assert centres(shift=1, flip=False) == (around, set())
+    assert centres(shift=0, flip=True) == ({27}, {28})
+    assert centres(shift=1, flip=True) == (around, {value + 1 for value in around})
+
+
 def test_positions_and_class_tokens_do_not_decay() -> None:
     network = Transformer(patch=4, width=8, layers=(Layer(heads=1),), head_width=8)
     module = network.build(Task((1, 8, 8), 2))
