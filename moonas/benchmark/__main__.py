@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import typer
 
 from moonas import benchmark
@@ -12,10 +15,24 @@ from moonas.benchmark.memory import memory
 from moonas.benchmark.proxies import proxies
 from moonas.benchmark.strategies import strategies
 from moonas.benchmark.training import training
+from moonas.terminal import exit_codes, stop_cleanly
+
+
+def with_manners(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command end as all programs of moonas do: mistakes in a sentence, stopped politely."""
+
+    @functools.wraps(command)
+    def run(*arguments: object, **options: object) -> None:
+        with exit_codes():
+            stop_cleanly()
+            command(*arguments, **options)
+
+    return run
+
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=benchmark.__doc__)
 for command in (loop, memory, strategies, encodings, training, proxies, halving):
-    app.command()(command)
+    app.command()(with_manners(command))
 
 if __name__ == "__main__":
     app(prog_name="python -m moonas.benchmark")

@@ -16,7 +16,7 @@ from moonas.encoding.encoding import Encoding
 from moonas.errors import EncodingError
 from moonas.evaluation.static import count_flops
 from moonas.network.architecture import Task
-from moonas.terminal import input_shape
+from moonas.terminal import input_shape, say
 
 
 def encodings(
@@ -49,7 +49,7 @@ def encodings(
         spread = (
             f"{statistics.median(taken_by):4.0f} ms, {min(taken_by):.0f} to {max(taken_by):.0f}" if taken_by else "-"
         )
-        typer.echo(f"{name:<14} decode + key {rate[name]:7,.0f} a second   build + flops of {len(taken_by)}: {spread}")
+        say(f"{name:<14} decode + key {rate[name]:7,.0f} a second   build + flops of {len(taken_by)}: {spread}")
 
 
 def _decode(space: Encoding, count: int) -> None:

@@ -24,7 +24,6 @@ from moonas.study.assemble import assemble_constraints, assemble_encoding
 from moonas.study.assemble_evaluation import settled
 from moonas.study.assemble_halving import chance_of
 from moonas.study.workers import Workers
-from moonas.terminal import exit_codes, stop_cleanly
 from moonas.training.split import SearchData
 
 COLUMNS = ("rung", "seed", "key", "params", "flops", "accuracy", "training_loss", "seconds", "error")
@@ -47,20 +46,17 @@ def halving(
     mean of its trainings at the top rung with the other seeds; so training all at the top rung has a recall below 1,
     too.
     """
-    with exit_codes():
-        stop_cleanly()
+    from moonas.benchmark.halving_report import brackets_of, print_halving
 
-        from moonas.benchmark.halving_report import brackets_of, print_halving
-
-        spec = load_problem(problem, overrides=parse_assignments(assignments or []))
-        rule = spec.search.halving
-        if rule is None:
-            raise MoonasError(f"{spec.name} has no search.halving; give it rungs, as --set search.halving.rungs=...")
-        data = checked_images(spec, {"a rung's samples": max((each.samples or 0) for each in spec.rungs)})
-        spec = settled(spec, data)
-        table = _train(spec, data, out, networks=generations * spec.search.population, seeds=seeds, seed=seed)
-        brackets = brackets_of(table, population=spec.search.population, rungs=len(spec.rungs), seeds=seeds)
-        print_halving(brackets, keep=rule.keep, chance=chance_of(data))
+    spec = load_problem(problem, overrides=parse_assignments(assignments or []))
+    rule = spec.search.halving
+    if rule is None:
+        raise MoonasError(f"{spec.name} has no search.halving; give it rungs, as --set search.halving.rungs=...")
+    data = checked_images(spec, {"a rung's samples": max((each.samples or 0) for each in spec.rungs)})
+    spec = settled(spec, data)
+    table = _train(spec, data, out, networks=generations * spec.search.population, seeds=seeds, seed=seed)
+    brackets = brackets_of(table, population=spec.search.population, rungs=len(spec.rungs), seeds=seeds)
+    print_halving(brackets, keep=rule.keep, chance=chance_of(data))
 
 
 def _train(spec: ProblemSpec, data: SearchData, out: Path, *, networks: int, seeds: int, seed: int) -> pd.DataFrame:

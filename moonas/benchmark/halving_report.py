@@ -109,7 +109,7 @@ def outcome(
         for rung in range(rungs, 0, -1):
             there = [each for each, last in rung_of.items() if last == rung and (each, rung) in measured.results]
             order += ranked(there, [measured.results[each, rung] for each in there], objectives)
-        return len({*order[:third]} & {*truth}) / third
+        return float(len({*order[:third]} & {*truth}) / third)
 
     return {
         "all seconds": float(np.nansum(measured.seconds[:, -1])),

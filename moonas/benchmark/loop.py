@@ -14,6 +14,7 @@ from moonas.spec.load import objective
 from moonas.study.progress import Snapshot
 from moonas.study.start import load
 from moonas.study.study import Study
+from moonas.terminal import say
 
 
 def instant(module: Any, context: Any) -> float:
@@ -36,12 +37,10 @@ def loop(
         study = _instant_study(Path(folder) / "run", trials, workers)
         seconds = timed(lambda: study.run(listener=watch))
         done = len(study.trials)
-        typer.echo(
-            f"{done} trials in {seconds:.1f} s: {1000 * seconds / done:.2f} ms each, building the module included"
-        )
-        typer.echo(f"memory at each tenth, MB: {', '.join(f'{megabytes:.0f}' for megabytes in memory)}")
+        say(f"{done} trials in {seconds:.1f} s: {1000 * seconds / done:.2f} ms each, building the module included")
+        say(f"memory at each tenth, MB: {', '.join(f'{megabytes:.0f}' for megabytes in memory)}")
         again = _instant_study(Path(folder) / "run", trials, workers)
-        typer.echo(f"resuming them: {timed(again.run):.1f} s")
+        say(f"resuming them: {timed(again.run):.1f} s")
 
 
 def _instant_study(out: Path, trials: int, workers: int) -> Study:

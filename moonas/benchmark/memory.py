@@ -16,7 +16,7 @@ from moonas.study.handover import HANDED_OVER
 from moonas.study.progress import Snapshot
 from moonas.study.start import load
 from moonas.study.study import Study
-from moonas.terminal import exit_codes, say
+from moonas.terminal import say
 
 _MEGABYTE = 1e6
 
@@ -34,7 +34,7 @@ def memory(
     mapped files of prepared data: `resident` in each worker, and `proportional` with what is shared divided by those
     who share it.
     """
-    with exit_codes(), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         if not hasattr(psutil.Process(), "memory_maps"):
             raise MoonasError("memory: psutil cannot tell here which memory is shared; run it on Linux")
         rows: list[dict[str, Any]] = []

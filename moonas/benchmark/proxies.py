@@ -17,7 +17,6 @@ from moonas.run import parse_assignments
 from moonas.spec.load import load_problem
 from moonas.spec.training import FidelitySpec
 from moonas.study.assemble_evaluation import settled
-from moonas.terminal import exit_codes, stop_cleanly
 
 
 def proxies(
@@ -49,27 +48,24 @@ def proxies(
     The truth about a network is the long training by moonas, with its recipe, judged on the validation images, as all
     contenders are.
     """
-    with exit_codes():
-        stop_cleanly()
+    from moonas.benchmark.proxies_report import print_ranks, print_times
 
-        from moonas.benchmark.proxies_report import print_ranks, print_times
-
-        changes = {"budget.trial_seconds": 3600, **parse_assignments(assignments or [])}
-        unsettled = load_problem(problem, overrides=changes)
-        data = checked_images(unsettled, {"--long-samples": long_samples, "--reference-samples": reference_samples})
-        spec = settled(unsettled, data)
-        reference = FidelitySpec(epochs=reference_epochs, samples=reference_samples)
-        ranking = Ranking(spec, data, reference, FidelitySpec(epochs=long_epochs, samples=long_samples))
-        drawn = ranking.draw(networks, seed=seed)
-        _ = ranking.evaluators  # what is wrong with the settings shows itself before anything is written
-        claim(out, json.dumps(ranking.settings | {"seed": seed}, indent=1, sort_keys=True))
-        rows, times = Rows(out / "ranks.csv", RANK_COLUMNS), Rows(out / "times.csv", TURN_COLUMNS)
-        for row in ranking.judgements(drawn, rows.frame, seeds=seeds, long_seeds=long_seeds):
-            rows.add(row)
-        if timed and times.frame.empty:
-            times.add(*times_of(ranking, drawn[:timed]))
-        print_ranks(rows.frame, [network.key for network in drawn], seeds=seeds, long_seeds=long_seeds)
-        print_times(times.frame)
+    changes = {"budget.trial_seconds": 3600, **parse_assignments(assignments or [])}
+    unsettled = load_problem(problem, overrides=changes)
+    data = checked_images(unsettled, {"--long-samples": long_samples, "--reference-samples": reference_samples})
+    spec = settled(unsettled, data)
+    reference = FidelitySpec(epochs=reference_epochs, samples=reference_samples)
+    ranking = Ranking(spec, data, reference, FidelitySpec(epochs=long_epochs, samples=long_samples))
+    drawn = ranking.draw(networks, seed=seed)
+    _ = ranking.evaluators  # what is wrong with the settings shows itself before anything is written
+    claim(out, json.dumps(ranking.settings | {"seed": seed}, indent=1, sort_keys=True))
+    rows, times = Rows(out / "ranks.csv", RANK_COLUMNS), Rows(out / "times.csv", TURN_COLUMNS)
+    for row in ranking.judgements(drawn, rows.frame, seeds=seeds, long_seeds=long_seeds):
+        rows.add(row)
+    if timed and times.frame.empty:
+        times.add(*times_of(ranking, drawn[:timed]))
+    print_ranks(rows.frame, [network.key for network in drawn], seeds=seeds, long_seeds=long_seeds)
+    print_times(times.frame)
 
 
 def claim(out: Path, settings: str) -> None:

@@ -20,7 +20,7 @@ from moonas.spec.load import load_problem
 from moonas.spec.problem import ProblemSpec
 from moonas.study.assemble_evaluation import load_data
 from moonas.study.workers import Workers
-from moonas.terminal import exit_codes, say, stop_cleanly
+from moonas.terminal import say
 
 if TYPE_CHECKING:
     from moonas.training.split import SearchData
@@ -52,33 +52,30 @@ def training(
     ] = None,
 ) -> None:
     """Candidates an hour and accuracy of moonas, and of a loop written by hand with two recipes, by turns."""
-    with exit_codes():
-        stop_cleanly()
+    from moonas.benchmark.reference import RECIPES
+    from moonas.benchmark.training_report import print_training
 
-        from moonas.benchmark.reference import RECIPES
-        from moonas.benchmark.training_report import print_training
-
-        names = encoding or ["tiny", "mobile"]
-        changes = {"training.processor": device, **parse_assignments(assignments or [])}
-        spec = _problem(names[0], data, epochs, samples, changes)
-        images = checked_images(spec, {"--samples": spec.fidelity.samples})
-        _check(spec, device, out)
-        contenders: list[Contender] = [
-            Reference(reference_loop(spec, images, spec.fidelity, recipe, device=device)) for recipe in RECIPES
-        ]
-        spaces = {name: _space(name, resolution) for name in names}
-        drawn = {name: random_networks(space, [images.task], networks, seed=seed) for name, space in spaces.items()}
-        rows = Rows(out, TURN_COLUMNS)
-        with Workers(spec, [training_evaluator(spec, images, spec.fidelity)]) as workers:
-            contenders.append(Moonas(workers))
-            _announce(spec, workers, device)
-            try:
-                for name, some in drawn.items():
-                    size = block or 2 * workers.count
-                    for turn in take_turns(contenders, some, space=name, block=size, passes=passes):
-                        rows.add(*turn)
-            finally:  # also if interrupted
-                print_training(rows.frame)
+    names = encoding or ["tiny", "mobile"]
+    changes = {"training.processor": device, **parse_assignments(assignments or [])}
+    spec = _problem(names[0], data, epochs, samples, changes)
+    images = checked_images(spec, {"--samples": spec.fidelity.samples})
+    _check(spec, device, out)
+    contenders: list[Contender] = [
+        Reference(reference_loop(spec, images, spec.fidelity, recipe, device=device)) for recipe in RECIPES
+    ]
+    spaces = {name: _space(name, resolution) for name in names}
+    drawn = {name: random_networks(space, [images.task], networks, seed=seed) for name, space in spaces.items()}
+    rows = Rows(out, TURN_COLUMNS)
+    with Workers(spec, [training_evaluator(spec, images, spec.fidelity)]) as workers:
+        contenders.append(Moonas(workers))
+        _announce(spec, workers, device)
+        try:
+            for name, some in drawn.items():
+                size = block or 2 * workers.count
+                for turn in take_turns(contenders, some, space=name, block=size, passes=passes):
+                    rows.add(*turn)
+        finally:  # also if interrupted
+            print_training(rows.frame)
 
 
 def _space(name: str, resolution: int) -> Encoding:

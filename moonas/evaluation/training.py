@@ -38,7 +38,10 @@ class Trainer(Protocol):
 
 
 class TrainingEvaluator(Evaluator):
-    """Trains each candidate, once for each seed, and averages."""
+    """Trains each candidate, once for each seed, and averages.
+
+    The mean training loss, a signal beside the score: Ru et al., 2020, arXiv:2006.04492.
+    """
 
     gated = True
 
