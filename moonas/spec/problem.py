@@ -183,8 +183,8 @@ class ProblemSpec(SpecModel):
             return
         where: Location = ("search", "halving")
         if self.data is None or not any(map(self._is_of_training, self.objectives)):
-            what = "compares networks by how they train, and no objective comes of training; add one, such as accuracy"
-            yield where, what
+            what = "compares networks by how they train, and no objective comes of training; "
+            yield where, what + ("the table has them, so leave it out" if self.table else "add one, such as accuracy")
         yield from (((*where, *at), what) for at, what in self.search.halving.misplaced(self.fidelity))
 
     def _wrong_scores(self) -> Iterator[Mistake]:

@@ -1018,6 +1018,12 @@ SPARING = [
         "add one, such as accuracy",
     ),
     case(
+        "halving_of_what_a_table_says",
+        without_data("table: {path: t.csv, metrics: {params: p}}\nsearch: {halving: {rungs: [{epochs: 1}]}}"),
+        "{file}, line 5, search.halving: compares networks by how they train, and no objective comes of training; "
+        "the table has them, so leave it out",
+    ),
+    case(
         "halving_by_objectives_that_need_no_training",
         halving("{rungs: [{epochs: 1}]}").replace("accuracy", "flops"),
         "{file}, line 8, search.halving: compares networks by how they train, and no objective comes of training; "
