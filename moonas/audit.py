@@ -15,13 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from moonas.errors import MoonasError
-from moonas.run import parse_assignments
-from moonas.terminal import exit_codes, say, stop_cleanly, while_read
+from moonas.terminal import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,10 +70,10 @@ def run(
     Raises:
         MoonasError: if there is nothing to train or to compare.
     """
-    return _audit(problem, networks, seeds, out, overrides or {}, progress=progress, label="overrides")
+    return audit_of(problem, networks, seeds, out, overrides or {}, progress=progress, label="overrides")
 
 
-def _audit(
+def audit_of(
     problem: str | Path | Mapping[str, Any],
     networks: int,
     seeds: int,
@@ -86,6 +83,7 @@ def _audit(
     progress: bool,
     label: str,
 ) -> Audit:
+    """Audit as `run` does; complaints about overrides call them `label`."""
     from moonas.study.audit_plan import load_audited, plan_audit
 
     spec, source = load_audited(problem, overrides, label)
@@ -194,43 +192,3 @@ def _cost(networks: pd.DataFrame) -> str:
     proxy, full = (float(networks[name].mean()) for name in ("proxy_seconds", "full_seconds"))
     times = f", {full / proxy:.3g} times as much" if proxy > 0 else ""
     return f"A network takes {number(proxy)} seconds by the proxy and {number(full)} by full training{times}."
-
-
-def audit(
-    problem: Annotated[str, typer.Argument(help="A problem file, the name of a shipped one, or a run folder.")],
-    networks: Annotated[int, typer.Option(help="Networks to train, spread over size.")] = 12,
-    seeds: Annotated[int, typer.Option(help="Full trainings of each network.")] = 2,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The folder. Running again in it goes on.", show_default="runs/NAME-audit"),
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change any field of the problem; may be given often."),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
-) -> None:
-    """Audit a proxy: does what a search sees order networks as full training does?"""
-    with exit_codes():
-        overrides = parse_assignments(assignments or [])
-        stop_cleanly()
-        try:
-            found = _audit(problem, networks, seeds, out, overrides, progress=not quiet, label="--set")
-        except KeyboardInterrupt:
-            say("\nStopped; what was trained is kept. The same command goes on.", err=True)
-            raise
-        if not quiet:
-            _print(found)
-
-
-def _print(found: Audit) -> None:
-    from moonas.report.agreement import LEVEL
-    from moonas.report.evidence import readable
-    from moonas.report.table import print_frame
-
-    with while_read():
-        title = f"Agreement of {len(found.networks)} networks with full training, {100 * LEVEL:.0f} % intervals"
-        print_frame(readable(found.agreement), title)
-    for sentence in found.verdict:
-        say(sentence)
-    say(f"In {found.out}: audit.csv, agreement.csv, audit.png")

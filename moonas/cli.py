@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from moonas import content, design_space
-from moonas.audit import audit
+from moonas.audit import Audit, audit_of
 from moonas.errors import MoonasError
-from moonas.run import run
+from moonas.run import parse_assignments, run
 from moonas.show import app as show
-from moonas.terminal import exit_codes, say, while_read
+from moonas.terminal import exit_codes, say, stop_cleanly, while_read
 
 app = typer.Typer(
     add_completion=False,
@@ -22,7 +22,6 @@ app = typer.Typer(
     help="Search for neural networks that are accurate, fast and small on the device they will run on.",
 )
 app.command()(run)
-app.command()(audit)
 app.add_typer(show, name="show")
 
 
@@ -47,6 +46,47 @@ def _options(
     ] = False,
 ) -> None:
     """Options of the command itself."""
+
+
+@app.command()
+def audit(
+    problem: Annotated[str, typer.Argument(help="A problem file, the name of a shipped one, or a run folder.")],
+    networks: Annotated[int, typer.Option(help="Networks to train, spread over size.")] = 12,
+    seeds: Annotated[int, typer.Option(help="Full trainings of each network.")] = 2,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder. Running again in it goes on.", show_default="runs/NAME-audit"),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change any field of the problem; may be given often."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Audit a proxy: does what a search sees order networks as full training does?"""
+    with exit_codes():
+        overrides = parse_assignments(assignments or [])
+        stop_cleanly()
+        try:
+            found = audit_of(problem, networks, seeds, out, overrides, progress=not quiet, label="--set")
+        except KeyboardInterrupt:
+            say("\nStopped; what was trained is kept. The same command goes on.", err=True)
+            raise
+        if not quiet:
+            _print_audit(found)
+
+
+def _print_audit(found: Audit) -> None:
+    from moonas.report.agreement import LEVEL
+    from moonas.report.evidence import readable
+    from moonas.report.table import print_frame
+
+    with while_read():
+        title = f"Agreement of {len(found.networks)} networks with full training, {100 * LEVEL:.0f} % intervals"
+        print_frame(readable(found.agreement), title)
+    for sentence in found.verdict:
+        say(sentence)
+    say(f"In {found.out}: audit.csv, agreement.csv, audit.png")
 
 
 @app.command()

@@ -22,9 +22,9 @@ from moonas.study.assemble import assemble_encoding
 from moonas.study.assemble_evaluation import assemble_zero_cost, computed_by, trial_seed
 from moonas.study.folder import RunFolder
 from moonas.study.progress import ProgressLine, Tally
-from moonas.study.session import COMPUTED
 from moonas.study.study import Study
 from moonas.study.workers import Workers, answer_about_one
+from moonas.study.workshop import COMPUTED
 
 if TYPE_CHECKING:
     from moonas.training.split import SearchData

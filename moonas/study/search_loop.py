@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import time
 from collections import Counter
@@ -10,20 +9,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
-import pandas as pd
-
 from moonas.encoding.encoding import Genotype
 from moonas.errors import RunFolderError, SearchFailedError, StrategyError, one_line, place_in_users_code
 from moonas.problem.objective import Objective
 from moonas.problem.trial import Trial
-from moonas.report.front import pareto_front
-from moonas.report.hypervolume import Hypervolume, first_generation, with_box
 from moonas.spec.problem import ProblemSpec
 from moonas.strategy.strategy import Strategy
 from moonas.study import assemble
 from moonas.study.progress import Listener, Snapshot
 from moonas.study.screening import screening_of
 from moonas.study.session import FAILED_START, Session
+from moonas.study.standing import Standing
 
 Outcome = Literal["done", "exhausted", "out of time"]
 _BARREN_ASKS = 100
@@ -50,7 +46,7 @@ class SearchLoop:
         session.begin_walk()
         self._population = spec.search.population
         self._budget = assemble.assemble_budget(spec)
-        self._score = _Score(objectives, min(self._population, self._budget.trials))
+        self._standing = Standing(objectives, min(self._population, self._budget.trials))
         self._told: set[str] = set()
         self._errors: Counter[str] = Counter()  # of the failed ones
         self._started = time.monotonic()
@@ -117,7 +113,7 @@ class SearchLoop:
         if trial.state == "failed":
             self._errors[trial.error] += 1
         self._refuse_damaged(trial)
-        self._score.add(trial)
+        self._standing.add(trial)
         self._report()
         self._check_time()
 
@@ -131,7 +127,7 @@ class SearchLoop:
 
     def _refuse_damaged(self, trial: Trial) -> None:
         """Refuse a trial that lost a metric: what is evaluated has them all, a file that others changed may not."""
-        lacking = [each.metric for each in self._score.objectives if each.metric not in trial.metrics]
+        lacking = [each.metric for each in self._standing.objectives if each.metric not in trial.metrics]
         if trial.state == "complete" and lacking:
             what = f"is damaged: trial {trial.number} is complete, but has no {', '.join(lacking)}"
             raise RunFolderError(f"{self._session.archive.path} {what}")
@@ -167,71 +163,13 @@ class SearchLoop:
             trials=done,
             total=total,
             failed=self._errors.total(),
-            best_metric=self._score.objectives[0].metric,
-            best=self._score.best,
-            hypervolume=self._score.hypervolume,
-            front=self._score.front,
+            best_metric=self._standing.objectives[0].metric,
+            best=self._standing.best,
+            hypervolume=self._standing.hypervolume,
+            front=self._standing.front,
             elapsed=self._elapsed,
             left=self._elapsed / evaluated * (total - done) if evaluated >= self._population else None,
             trained=self._session.trained,
             scored=self._session.scored,
             kept=self._screening.kept if self._screening else 0,
         )
-
-
-class _Score:
-    """The running figures of a search: best value, front, hypervolume."""
-
-    def __init__(self, objectives: Sequence[Objective], population: int):
-        self.objectives = tuple(objectives)
-        self.best: float | None = None
-        self._population = population
-        self._waiting: list[Trial] = []  # for the box
-        known = all(None not in (objective.reference, objective.ideal) for objective in objectives)
-        self._growing = Hypervolume(objectives) if known else None
-
-    def add(self, trial: Trial) -> None:
-        """Take a trial into account."""
-        sign = self.objectives[0].sign
-        if trial.state == "complete":
-            value = trial.metrics[self.objectives[0].metric]
-            self.best = value if self.best is None or sign * value < sign * self.best else self.best
-        if self._growing is None:
-            self._waiting.append(trial)
-            self._open_box()
-        elif trial.state == "complete":
-            self._growing.add(self._values(trial))
-
-    def _values(self, trial: Trial) -> list[float]:
-        return [trial.metrics[objective.metric] for objective in self.objectives]
-
-    def _open_box(self) -> None:
-        """Fix the box of the hypervolume, if the first generation with a complete trial is all there."""
-        if len(self._waiting) % self._population:
-            return
-        first = first_generation(_frame(self._waiting, self.objectives), self._population)
-        if len(first) == self._population:
-            self._growing = Hypervolume(with_box(self.objectives, first))
-            for trial in self._waiting:
-                if trial.state == "complete":
-                    self._growing.add(self._values(trial))
-            self._waiting.clear()
-
-    @property
-    def hypervolume(self) -> float:
-        """The share of the box that is dominated; NaN before the box is known."""
-        return math.nan if self._growing is None else self._growing.value
-
-    @property
-    def front(self) -> int:
-        """Networks on the front."""
-        if self._growing is None:
-            return len(pareto_front(_frame(self._waiting, self.objectives), self.objectives))
-        return self._growing.size
-
-
-def _frame(trials: Sequence[Trial], objectives: Sequence[Objective]) -> pd.DataFrame:
-    """The frame of some trials, as far as `with_box` wants it."""
-    metrics = [objective.metric for objective in objectives]
-    rows = [(trial.number, trial.state, *map(trial.metrics.get, metrics)) for trial in trials]
-    return pd.DataFrame(rows, columns=["number", "state", *metrics])

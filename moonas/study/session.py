@@ -1,49 +1,28 @@
-"""A run folder claimed, its archive open, workers at hand: what it takes to answer genotypes with trials."""
+"""A run folder claimed, its archive open: what it takes to answer genotypes with trials."""
 
 from __future__ import annotations
 
-import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moonas.encoding.encoding import Encoding, Genotype
-from moonas.errors import RunFolderError, SpecError
 from moonas.evaluation.evaluator import Candidate
-from moonas.evaluation.pipeline import Pipeline
 from moonas.evaluation.rungs import UNTRAINED, PartialResult
-from moonas.evaluation.table import TableEvaluator
 from moonas.network.architecture import Architecture
 from moonas.problem.objective import Constraint
 from moonas.problem.trial import Trial
-from moonas.registry import as_given
 from moonas.spec.problem import ProblemSpec
 from moonas.study.archive import Archive
-from moonas.study.assemble_evaluation import (
-    assemble_evaluators,
-    assemble_executor,
-    computed_by,
-    load_data,
-    settled,
-    trial_seed,
-)
-from moonas.study.assemble_halving import assemble_rungs, assemble_scorers
+from moonas.study.assemble_evaluation import trial_seed
 from moonas.study.folder import RunFolder
 from moonas.study.numbering import Numbering
 from moonas.study.partial_results import SCREEN
-
-if TYPE_CHECKING:
-    from moonas.training.split import SearchData
+from moonas.study.workshop import Workshop
 
 FAILED_START = "failed_start"
 """The fact that a search ended because its whole first generation failed."""
-COMPUTED = "computed"
-"""The fact how trainings of a run are computed: its processor and its precision."""
 
 
 class Session:
@@ -77,14 +56,13 @@ class Session:
         Raises:
             RunFolderError: if the folder cannot be had.
         """
-        self._spec, self._folder, self.encoding, self._constraints = spec, folder, encoding, constraints
-        self._given = given
-        self._name = uuid.uuid4().hex
+        self._seed, self._folder, self.encoding = spec.seed, folder, encoding
+        self._workshop = Workshop(spec, folder, constraints, given=given, memory=self)
         if not folder.has_archive:
-            _ = self._pipeline  # what is wrong with data or functions shows itself before anything is written
+            _ = self._workshop.pipeline  # what is wrong with data or functions shows itself before anything is written
         folder.claim()
         try:
-            self.archive = Archive(folder.archive_path, encoding)
+            self.archive = self._workshop.archive = Archive(folder.archive_path, encoding)
             if self.archive.fact(FAILED_START):  # the problem was at fault, and may be mended
                 self.archive.forget_failures()
                 self.archive.note(FAILED_START, False)
@@ -98,7 +76,6 @@ class Session:
             folder.release()
             raise
         self._spent, self._since = self.archive.elapsed, 0.0
-        self._scratch: Path | None = None
         self.begin_walk()
 
     @property
@@ -147,7 +124,8 @@ class Session:
             for known in list(trials.values()):
                 told(known)
             with self._on_the_clock():
-                for trial in self._pipeline.run(self._executor, asked, pulse=pulse, ended=ended) if asked else ():
+                shop = self._workshop
+                for trial in shop.pipeline.run(shop.executor, asked, pulse=pulse, ended=ended) if asked else ():
                     trials[trial.key] = trial  # first, so that an interruption cannot free a number that is on disk
                     self.archive.append(trial, elapsed=self.elapsed)
                     self.evaluated += 1
@@ -170,10 +148,11 @@ class Session:
         ]
         self.scored += len(scores) - len(asked)
         with self._on_the_clock():
-            for trial in self._scorer.run(self._executor, asked, pulse=pulse) if asked else ():
+            shop = self._workshop
+            for trial in shop.scorer.run(shop.executor, asked, pulse=pulse) if asked else ():
                 error = trial.error if trial.state == "failed" else ""
-                scores[trial.key] = PartialResult(trial.metrics, trial.seconds, error)
-                self.keep(trial.key, SCREEN, PartialResult(trial.metrics, trial.seconds, error))
+                scores[trial.key] = result = PartialResult(trial.metrics, trial.seconds, error)
+                self.keep(trial.key, SCREEN, result)
                 self.scored += 1
         return {key: score for key, score in scores.items() if score is not None}
 
@@ -203,54 +182,7 @@ class Session:
             stack.callback(self.archive.close)
             if self._folder.has_archive and self._spent > self.archive.elapsed:
                 stack.callback(self.archive.note_elapsed, self._spent)
-            if self._scratch is not None:
-                stack.callback(shutil.rmtree, self._scratch, ignore_errors=True)
-            if "_executor" in vars(self):
-                stack.callback(self._executor.shutdown, wait=True, cancel_futures=True)
+            stack.callback(self._workshop.close)
 
     def _candidate(self, architecture: Architecture) -> Candidate:
-        return Candidate(architecture, trial_seed(self._spec.seed, architecture.key))
-
-    @cached_property
-    def _pipeline(self) -> Pipeline:
-        with as_given(self._given):
-            evaluators = assemble_evaluators(self._settled, self._data)
-        rungs = assemble_rungs(self._spec, self._data, memory=self)
-        return Pipeline(self._name, evaluators, self._constraints, rungs=rungs)
-
-    @cached_property
-    def _scorer(self) -> Pipeline:
-        """What measures for a screening; its evaluators are installed behind the others."""
-        evaluators, before = assemble_scorers(self._spec, self._data), len(self._pipeline.evaluators)
-        return Pipeline(self._name, evaluators, self._constraints, first_stage=before)
-
-    @cached_property
-    def _settled(self) -> ProblemSpec:
-        """The problem, its trainings computed as this run began, wherever it goes on: else trials would not compare."""
-        known = self.archive.fact(COMPUTED) if "archive" in vars(self) else None
-        if known is None:
-            return settled(self._spec, self._data)
-        try:
-            return settled(computed_by(self._spec, *known), self._data)
-        except SpecError as error:
-            what = "holds a run that began on a GPU, and PyTorch finds none here; go on where there is one"
-            raise RunFolderError(f"{self._folder.path} {what}, or give another folder") from error
-
-    @cached_property
-    def _data(self) -> SearchData | None:
-        with as_given(self._given):
-            return load_data(self._spec)
-
-    @cached_property
-    def _executor(self) -> Executor:
-        if self._data is not None:  # before the first evaluation, that is
-            training = self._settled.training
-            self.archive.note(COMPUTED, [training.processor, training.precision])
-            self.archive.agree("data", self._data.fingerprint, "holds trials on other data; give another folder")
-        for evaluator in self._pipeline.evaluators:
-            if isinstance(evaluator, TableEvaluator):
-                complaint = "holds metrics of another table; give another folder"
-                self.archive.agree("table", evaluator.fingerprint, complaint)
-        self._scratch = self._folder.make_scratch()
-        evaluators = (*self._pipeline.evaluators, *self._scorer.evaluators)
-        return assemble_executor(self._spec, self._name, evaluators, self._scratch)
+        return Candidate(architecture, trial_seed(self._seed, architecture.key))

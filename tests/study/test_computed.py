@@ -86,7 +86,7 @@ def test_the_smallest_images_of_a_halving_decide(tmp_path: Path, monkeypatch: py
 
 def test_a_run_that_began_on_a_gpu_does_not_go_on_without(tmp_path: Path) -> None:
     from moonas.study.archive import Archive
-    from moonas.study.session import COMPUTED
+    from moonas.study.workshop import COMPUTED
 
     study = moonas.load("digits_tiny", out=tmp_path / "run", overrides={**PROBLEM, "budget.trials": 4})
     study.run()

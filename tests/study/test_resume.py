@@ -19,7 +19,7 @@ from torch import nn
 import moonas
 from moonas.problem.trial import Trial
 from moonas.study.progress import Snapshot
-from moonas.study.session import Session
+from moonas.study.workshop import Workshop
 
 DETERMINISTIC = "objectives=[{metric: accuracy}, {metric: params}, {metric: flops}]"
 
@@ -117,7 +117,7 @@ def test_a_finished_search_evaluates_nothing_when_run_again(
 ) -> None:
     study = tiny()
     front = study.run()
-    monkeypatch.setattr(Session, "_pipeline", property(lambda _: pytest.fail("nothing is to be evaluated")))
+    monkeypatch.setattr(Workshop, "pipeline", property(lambda _: pytest.fail("nothing is to be evaluated")))
     pd.testing.assert_frame_equal(study.run(), front)
 
 
