@@ -17,7 +17,7 @@ import moonas
 from moonas import audit
 from moonas.cli import app
 from moonas.errors import MoonasError
-from moonas.study.session import Session
+from moonas.study.workshop import Workshop
 
 CHANGES: dict[str, Any] = {
     "workers": 0,
@@ -66,7 +66,7 @@ def test_networks_are_spread_over_size(audited: audit.Audit) -> None:
 
 
 def test_run_again_it_trains_nothing_and_says_the_same(audited: audit.Audit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Session, "_executor", property(lambda _: pytest.fail("something is trained again")))
+    monkeypatch.setattr(Workshop, "executor", property(lambda _: pytest.fail("something is trained again")))
     again = audit.run("digits_tiny", networks=5, out=audited.out, overrides=CHANGES)
     pd.testing.assert_frame_equal(again.networks, audited.networks)
     assert again.verdict == audited.verdict

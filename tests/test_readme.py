@@ -117,7 +117,7 @@ def test_the_problem_example_is_valid(here: Path) -> None:
 def test_readme_names_every_benchmark() -> None:
     from moonas.benchmark.__main__ import app as benchmarks
 
-    (paragraph,) = [text for text in README.split("\n\n") if "python -m moonas.benchmark" in text]
+    (paragraph,) = [text for text in README.split("\n\n") if "python -m moonas.benchmark NAME" in text]
     for command in benchmarks.registered_commands:
         assert command.callback is not None
         assert f"`{command.callback.__name__}`" in paragraph
