@@ -96,26 +96,25 @@ def _search(study: Study, *, retry_failed: bool, quiet: bool) -> int:
     try:
         study.run(progress=not quiet, listener=announce, retry_failed=retry_failed)
     except KeyboardInterrupt:
-        say(f"\nStopped after {_done(study)}, all kept. To go on: {_command()}", err=True)
+        say(f"\nStopped after {_done(len(study.trials), len(study.rungs))}, all kept. To go on: {_command()}", err=True)
         return EXIT_INTERRUPTED
     if not quiet:
         _conclude(study)
     return EXIT_BUDGET if study.outcome == "out of time" else EXIT_DONE
 
 
-def _done(study: Study) -> str:
-    trained = len(study.rungs)
+def _done(trials: int, trained: int) -> str:
     trainings = f" and {_counted(trained, 'training')} of a halving" if trained else ""
-    return f"{_counted(len(study.trials), 'trial')}{trainings}"
+    return f"{_counted(trials, 'trial')}{trainings}"
 
 
 def _announce(study: Study) -> None:
     say(f"{study.spec.name}: {study.encoding.extent}, {study.spec.search.strategy}, in {study.out}", err=True)
-    known, budget = len(study.trials), study.spec.budget.trials
-    if not known and study.rungs.empty:
+    known, trained, budget = len(study.trials), len(study.rungs), study.spec.budget.trials
+    if not known and not trained:
         return
     if known < budget:
-        say(f"Resuming after {_done(study)}.", err=True)
+        say(f"Resuming after {_done(known, trained)}.", err=True)
     else:
         more = f"{known} trials are there, and the budget is {budget}: nothing more is evaluated. To go further, give"
         say(f"{more} --trials.", err=True)

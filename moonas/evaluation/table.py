@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_MISSING = ["", "NA", "#N/A", "<NA>", "N/A", "n/a", "NaN", "nan", "None", "NULL", "null"]
+"""What stands in a column of numbers where there is none."""
+
+
 class TableEvaluator(Evaluator):
     """Looks candidates up. Those that are not in the table fail."""
 
@@ -63,7 +67,9 @@ def read_table(path: Path, match: str, columns: Mapping[str, tuple[str, float]])
 
     where = f"table {path}"
     try:
-        frame = pd.read_csv(path)
+        missing = dict.fromkeys((column for column, _ in columns.values() if column != match), _MISSING)
+        # Keys are kept as they are written: they may look like numbers, or be "None".
+        frame = pd.read_csv(path, dtype={match: str}, keep_default_na=False, na_values=missing)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{where}: cannot be read: {one_line(error)}") from error
     for column in (match, *(column for column, _ in columns.values())):
@@ -71,8 +77,7 @@ def read_table(path: Path, match: str, columns: Mapping[str, tuple[str, float]])
             raise DataError(f"{where}: {UnknownNameError('column', column, map(str, frame.columns))}")
     if frame.empty:
         raise DataError(f"{where}: holds no rows")
-    # As they are written: keys may look like numbers, or be "None".
-    keys = pd.read_csv(path, usecols=[match], dtype=str, keep_default_na=False)[match]
+    keys = frame[match]
     if (keys == "").any():
         raise DataError(f"{where}: column {match} is empty in {int((keys == '').sum())} of {len(frame)} rows")
     if keys.duplicated().any():

@@ -177,8 +177,8 @@ class RunFolder:
                 f"{self.path} holds results, but its {self._about} cannot be read, so whose they are is lost; put it "
                 f"back, or give another folder: {error}"
             ) from error
-        before, now_wanted = (comparable(each, audited=self._about == AUDIT) for each in (found, spec))
-        changed = list(differences(before, now_wanted))
+        before, wanted = (comparable(each, audited=self._about == AUDIT) for each in (found, spec))
+        changed = list(differences(before, wanted))
         if changed:
             listing = "".join(f"\n  {line}" for line in changed)
             raise RunFolderError(

@@ -68,9 +68,10 @@ class Session:
                 self.archive.note(FAILED_START, False)
                 if not len(self.archive):
                     self.archive.clear()
-            if not self.archive.has_results:
+            begun = self.archive.has_results
+            if not begun:
                 self.archive.clear()  # the facts of a run that came to nothing
-            folder.describe(spec, begun=self.archive.has_results)
+            folder.describe(spec, begun=begun)
             self._numbering = Numbering(self.archive.numbers())
         except BaseException:
             folder.release()

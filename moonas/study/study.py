@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from moonas.encoding.encoding import Encoding, Genotype
-from moonas.errors import UnknownNameError, one_line
+from moonas.errors import UnknownNameError
 from moonas.network.architecture import Architecture, Task
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Trial
@@ -27,6 +26,7 @@ from moonas.study.archive import Archive
 from moonas.study.assemble_evaluation import load_task
 from moonas.study.folder import RunFolder
 from moonas.study.progress import Listener, ProgressLine
+from moonas.study.results import write_results
 from moonas.study.search_loop import Outcome, SearchLoop
 from moonas.study.session import Session
 
@@ -228,23 +228,9 @@ class Study:
         return with_box(self.objectives, first_generation(trials, self.spec.search.population))
 
     def _write_results(self, archive: Archive) -> None:
-        """Write trials.csv, pareto.csv, pareto.png, and of a halving rungs.csv.
-
-        Raises:
-            RunFolderError: if they cannot be written.
-        """
-        trials = archive.to_frame(self.metrics)
-        front = pareto_front(trials, self.objectives)
-        self._folder.write("trials.csv", lambda path: trials.to_csv(path, index=False))
-        self._folder.write("pareto.csv", lambda path: front.to_csv(path, index=False))
-        if self.spec.search.halving is not None:
-            rungs = archive.partial.to_frame(self.spec.rungs, self.spec.score)
-            self._folder.write("rungs.csv", lambda path: rungs.to_csv(path, index=False))
-        if len(front):
-            try:
-                self._folder.write("pareto.png", lambda path: self.plot(path, trials))
-            except (ArithmeticError, ValueError) as error:  # of values that no axis holds
-                warnings.warn(f"pareto.png could not be drawn: {one_line(error)}", stacklevel=2)
+        write_results(
+            archive, self._folder, self.spec, metrics=self.metrics, objectives=self.objectives, draw=self.plot
+        )
 
     def plot(self, path: str | Path, trials: pd.DataFrame | None = None) -> None:
         """Draw the front and the history of the hypervolume into a `.png` or `.svg` file."""

@@ -1,0 +1,52 @@
+"""The files that a study leaves for readers: tables of its archive, and a picture."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from moonas.errors import one_line
+from moonas.problem.objective import Objective
+from moonas.report.front import pareto_front
+from moonas.spec.problem import ProblemSpec
+from moonas.study.archive import Archive
+from moonas.study.folder import RunFolder
+
+
+def write_results(
+    archive: Archive,
+    folder: RunFolder,
+    spec: ProblemSpec,
+    *,
+    metrics: Sequence[str],
+    objectives: Sequence[Objective],
+    draw: Callable[[Path, pd.DataFrame], None],
+) -> None:
+    """Write trials.csv, pareto.csv, pareto.png, and of a halving rungs.csv.
+
+    Args:
+        archive: what is written.
+        folder: where.
+        spec: the problem.
+        metrics: the columns of metrics.
+        objectives: by which the front is found.
+        draw: draws the picture of the trials into a file.
+
+    Raises:
+        RunFolderError: if they cannot be written.
+    """
+    trials = archive.to_frame(metrics)
+    front = pareto_front(trials, objectives)
+    folder.write("trials.csv", lambda path: trials.to_csv(path, index=False))
+    folder.write("pareto.csv", lambda path: front.to_csv(path, index=False))
+    if spec.search.halving is not None:
+        rungs = archive.partial.to_frame(spec.rungs, spec.score)
+        folder.write("rungs.csv", lambda path: rungs.to_csv(path, index=False))
+    if len(front):
+        try:
+            folder.write("pareto.png", lambda path: draw(path, trials))
+        except (ArithmeticError, ValueError) as error:  # of values that no axis holds
+            warnings.warn(f"pareto.png could not be drawn: {one_line(error)}", stacklevel=3)
