@@ -194,7 +194,7 @@ def test_a_search_goes_by_the_score_of_its_target(tmp_path: Path, target: Target
 
 
 def test_an_audit_compares_the_score_of_its_target(tmp_path: Path) -> None:
-    audited = problem(tmp_path, "values", phases={"full": {"epochs": 8}}, search={})
+    audited = problem(tmp_path, "values", fidelity={"epochs": 1}, phases={"full": {"epochs": 2}}, search={})
     found = moonas.audit.run(audited, networks=4, seeds=2, out=tmp_path / "audit")
     assert {"proxy_r2", "full_r2_0", "full_r2_1"} < {*found.networks}
     assert found.agreement["signal"].tolist()[0] == "r2"
