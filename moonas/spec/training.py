@@ -16,7 +16,7 @@ class FidelitySpec(SpecModel):
 
     Attributes:
         epochs: passes over the training images.
-        samples: training images used, a stratified part drawn by `data.seed`; all if not given, or not so many.
+        samples: training images used, a stratified part drawn by `data.seed`; all if not given, or if there are fewer.
         resolution: shorter side to which images are resized, in pixels; theirs if not given.
         seeds: trainings from different initial weights, averaged.
     """
