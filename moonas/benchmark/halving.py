@@ -31,7 +31,7 @@ COLUMNS = ("rung", "seed", "key", "params", "flops", "accuracy", "training_loss"
 
 def halving(
     problem: Annotated[str, typer.Argument(help="A problem with search.halving, by path or name.")],
-    generations: Annotated[int, typer.Option(min=2, help="Brackets of `search.population` random networks.")] = 6,
+    generations: Annotated[int, typer.Option(min=2, help="Times `search.population` random networks.")] = 6,
     seeds: Annotated[int, typer.Option(min=2, help="Trainings of each network at each rung.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Draws the networks.")] = 0,
     out: Annotated[Path, typer.Option(help="Where the CSV goes; running again resumes.")] = Path("runs/halving"),
@@ -41,12 +41,12 @@ def halving(
 ) -> None:
     """Training seconds and recall of the top third: a problem's halving against training all at the top rung.
 
-    Every network is trained at every rung, and who would have gone on is replayed; a halving orders networks by the
-    rung that they reach, and there by what was measured. The truth about a network is the
-    mean of its trainings at the top rung with the other seeds; so training all at the top rung has a recall below 1,
-    too.
+    Every network is trained at every rung, and who would have gone on is replayed, of many generations drawn from them;
+    a halving orders networks by the rung that they reach, and there by what was measured. The truth about a network is
+    the mean of its trainings at the top rung with the other seeds; so training all at the top rung has a recall below
+    1, too.
     """
-    from moonas.benchmark.halving_report import brackets_of, print_halving
+    from moonas.benchmark.halving_report import Trainings, print_halving
 
     spec = load_problem(problem, overrides=parse_assignments(assignments or []))
     rule = spec.search.halving
@@ -55,12 +55,12 @@ def halving(
     data = checked_images(spec, {"a rung's samples": max((each.samples or 0) for each in spec.rungs)})
     spec = settled(spec, data)
     table = _train(spec, data, out, networks=generations * spec.search.population, seeds=seeds, seed=seed)
-    brackets = brackets_of(table, population=spec.search.population, rungs=len(spec.rungs), seeds=seeds)
-    print_halving(brackets, keep=rule.keep, chance=chance_of(data))
+    trainings = Trainings.of(table, rungs=len(spec.rungs), seeds=seeds)
+    print_halving(trainings, population=spec.search.population, keep=rule.keep, chance=chance_of(data))
 
 
 def _train(spec: ProblemSpec, data: SearchData, out: Path, *, networks: int, seeds: int, seed: int) -> pd.DataFrame:
-    """Train what is missing, and give all rows, generation by generation as the networks were drawn."""
+    """Train what is missing, and give all rows, with the networks' numbers."""
     parts = spec.model_dump(mode="json", include={"encoding", "constraints", "fidelity", "training", "search"})
     claim(out, json.dumps({**parts, "data": data.fingerprint, "seed": seed}, indent=1, sort_keys=True))
     drawn = random_networks(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from moonas.problem.objective import Objective, minimised
-from moonas.report.agreement import LEVEL, estimate
+from moonas.report.agreement import LEVEL, Estimate, Values, expanded
 from moonas.report.table import print_frame
 
 JUDGED: Mapping[str, tuple[Objective, ...]] = {
@@ -22,6 +23,10 @@ JUDGED: Mapping[str, tuple[Objective, ...]] = {
 """By what networks are compared: as a search that looks at accuracy alone, and as one that looks at size, too."""
 Results = Mapping[tuple[int, int], Mapping[str, float]]
 """(member, rung) -> what was measured."""
+Indices = Sequence[int] | np.ndarray[Any, np.dtype[np.int64]]
+_READ = ("accuracy", "seconds", "flops")
+_BRACKETS = 4
+"""Drawn from each half: one alone would add its own luck to the interval."""
 
 
 @dataclass(frozen=True)
@@ -35,34 +40,44 @@ class Measured:
     """
 
     results: Results
-    seconds: np.ndarray[Any, np.dtype[np.float64]]
+    seconds: Values
     truth: Sequence[Mapping[str, float]]
 
 
-def brackets_of(table: pd.DataFrame, *, population: int, rungs: int, seeds: int) -> list[list[Measured]]:
-    """The generations of a table, each as trained by all seeds. Networks that failed at the top rung are the worst."""
-    indexed = table.set_index(["seed", "number", "rung"]).sort_index()
-    found = []
-    for start in range(0, int(table["number"].max()) + 1, population):
-        members = range(start, start + population)
-        found.append([_measured(indexed, members, rungs, seed, seeds) for seed in range(seeds)])
-    return found
+@dataclass(frozen=True)
+class Trainings:
+    """Networks that were trained at all rungs.
 
+    Attributes:
+        accuracy: (seeds, networks, rungs); NaN where a training failed.
+        seconds: (seeds, networks, rungs).
+        flops: (networks,).
+    """
 
-def _measured(indexed: pd.DataFrame, members: range, rungs: int, seed: int, seeds: int) -> Measured:
-    def result(one: int, member: int, rung: int) -> dict[str, float]:
-        values = indexed.loc[(one, member, rung)]
-        return {name: float(values[name]) for name in ("accuracy", "flops", "seconds")}
+    accuracy: Values
+    seconds: Values
+    flops: Values
 
-    every = {(i, rung): result(seed, m, rung) for i, m in enumerate(members) for rung in range(1, rungs + 1)}
-    others = [one for one in range(seeds) if one != seed]
-    truth = []
-    for member in members:
-        top = [result(one, member, rungs) for one in others]
-        truth.append({**top[0], "accuracy": float(np.mean([np.nan_to_num(each["accuracy"]) for each in top]))})
-    seconds = [[every[i, rung]["seconds"] for rung in range(1, rungs + 1)] for i in range(len(members))]
-    whole = {at: each for at, each in every.items() if not math.isnan(each["accuracy"])}
-    return Measured(whole, np.array(seconds), truth)
+    @classmethod
+    def of(cls, table: pd.DataFrame, *, rungs: int, seeds: int) -> Trainings:
+        """Read a table with a row a training; its networks have numbers from 0."""
+        shape = (seeds, int(table["number"].max()) + 1, rungs)
+        ordered = table[table["seed"] < seeds].sort_values(["seed", "number", "rung"])
+        accuracy, seconds, flops = (ordered[name].to_numpy(float).reshape(shape) for name in _READ)
+        return cls(accuracy, seconds, flops[0, :, 0])
+
+    def measured(self, members: Indices, seed: int) -> Measured:
+        """A generation of some networks. Those that failed at the top rung are the worst."""
+        flops = self.flops[members]
+        results = {
+            (i, rung + 1): {"accuracy": float(value), "flops": float(flops[i])}
+            for (i, rung), value in np.ndenumerate(self.accuracy[seed, members])
+            if not math.isnan(value)
+        }
+        others = np.delete(self.accuracy[:, members, -1], seed, axis=0)
+        means = np.nan_to_num(others).mean(axis=0)
+        truth = [{"accuracy": float(each), "flops": float(size)} for each, size in zip(means, flops, strict=True)]
+        return Measured(results, self.seconds[seed, members], truth)
 
 
 def trained_by_halving(
@@ -119,23 +134,50 @@ def outcome(
     }
 
 
-def print_halving(brackets: Sequence[Sequence[Measured]], *, keep: float, chance: Mapping[str, float]) -> None:
-    """Print how many times fewer seconds a halving takes, and both recalls; intervals draw generations again."""
+def print_halving(
+    trainings: Trainings, *, population: int, keep: float, chance: Mapping[str, float], resamples: int = 200
+) -> None:
+    """Print how many times fewer seconds a halving takes, and both recalls, of generations drawn from the networks.
+
+    Intervals are by random halves (McCarthy, 1969, doi:10.2307/1402116): what is found of half of the networks
+    varies between halves as what is found of all would between samples.
+    """
+    seeds, networks, _ = trainings.accuracy.shape
+    level = expanded(LEVEL, networks)
     lines = []
     for name, objectives in JUDGED.items():
-        found = [
-            [outcome(each, objectives, keep=keep, chance=chance) for each in generation] for generation in brackets
-        ]
-        columns = {key: np.array([[each[key] for each in one] for one in found]).mean(axis=1) for key in found[0][0]}
-        whole, part, theirs, ours = columns.values()
+        judge = partial(outcome, objectives=objectives, keep=keep, chance=chance)
+        halves = _judged_by_halves(trainings, judge, population=population, resamples=resamples)
+        whole, part, theirs, ours = halves.mean(axis=0)
+
+        def interval(found: Values) -> Values:
+            return np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+
+        times = Estimate(whole / part, *interval(halves[:, 0] / halves[:, 1]))
+        difference = Estimate(ours - theirs, *interval(halves[:, 3] - halves[:, 2]))
         lines.append(
             {
                 "compared by": name,
-                "times fewer seconds": str(estimate(lambda a, b: float(a.sum() / b.sum()), whole, part)),
-                "recall, all": f"{theirs.mean():.2f}",
-                "recall, halving": f"{ours.mean():.2f}",
-                "difference": format(estimate(lambda a: float(a.mean()), ours - theirs), "+.2f"),
+                "times fewer seconds": str(times),
+                "recall, all": f"{theirs:.2f}",
+                "recall, halving": f"{ours:.2f}",
+                "difference": format(difference, "+.2f"),
             }
         )
-    of = f"{len(brackets)} generations of {len(brackets[0][0].seconds)}, mean over {len(brackets[0])} seeds"
+    of = f"generations of {population} of {networks} networks, mean over {seeds} seeds"
     print_frame(pd.DataFrame(lines), f"Halving against training all at the top rung: {of}, {LEVEL:.0%} intervals")
+
+
+def _judged_by_halves(
+    trainings: Trainings, judge: Callable[[Measured], Mapping[str, float]], *, population: int, resamples: int
+) -> Values:
+    """What `outcome` gives, the mean over seeds and generations, of each random half of the networks."""
+    seeds, networks, _ = trainings.accuracy.shape
+    random = np.random.default_rng(0)
+    found = []
+    for _ in range(resamples):
+        half = random.permutation(networks)[: networks // 2]
+        brackets = [random.permutation(half)[:population] for _ in range(_BRACKETS)]
+        judged = [judge(trainings.measured(bracket, seed)) for bracket in brackets for seed in range(seeds)]
+        found.append(np.mean([list(each.values()) for each in judged], axis=0))
+    return np.array(found)

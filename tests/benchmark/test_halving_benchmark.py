@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from moonas.benchmark.__main__ import app
-from moonas.benchmark.halving_report import JUDGED, Measured, brackets_of, outcome, trained_by_halving
+from moonas.benchmark.halving_report import JUDGED, Measured, Trainings, outcome, print_halving, trained_by_halving
 
 ACCURACY = JUDGED["accuracy"]
 OPTIONS: dict[str, Any] = {"keep": 0.5, "chance": {"accuracy": 0.1}}
@@ -57,25 +58,45 @@ def test_who_failed_or_learnt_nothing_is_trained_no_further() -> None:
     assert trained == {(0, 1), (1, 1), (2, 1), (1, 2)}
 
 
-def test_the_truth_is_the_mean_of_the_other_seeds_at_the_top() -> None:
+def table(accuracies: np.ndarray[Any, Any]) -> pd.DataFrame:
+    """The rows of trainings, (seeds, networks, rungs), that take as many seconds as the rung's number."""
     rows = [
-        {
-            "seed": seed,
-            "number": number,
-            "rung": rung,
-            "flops": number,
-            "seconds": rung,
-            "accuracy": 0.1 * seed + number,
-        }
-        for seed in range(3)
-        for number in range(4)
-        for rung in (1, 2)
+        {"seed": seed, "number": number, "rung": rung + 1, "flops": number, "seconds": rung + 1, "accuracy": accuracy}
+        for (seed, number, rung), accuracy in np.ndenumerate(accuracies)
     ]
-    (first, second) = brackets_of(pd.DataFrame(rows), population=2, rungs=2, seeds=3)
-    assert [each["accuracy"] for each in first[0].truth] == pytest.approx([0.15, 1.15])
-    assert [each["accuracy"] for each in second[2].truth] == pytest.approx([2.05, 3.05])
-    assert second[1].results[1, 2]["accuracy"] == pytest.approx(3.1)
-    assert first[0].seconds.tolist() == [[1, 2], [1, 2]]
+    return pd.DataFrame(rows).sample(frac=1, random_state=0)
+
+
+def test_the_truth_is_the_mean_of_the_other_seeds_at_the_top() -> None:
+    accuracies = np.add.outer([0.0, 0.1, 0.2], np.add.outer(range(4), [0.0, 0.0]))
+    accuracies[0, 1, 1] = np.nan
+    trainings = Trainings.of(table(accuracies), rungs=2, seeds=3)
+    first, last = trainings.measured([3, 1], 0), trainings.measured([1, 2], 2)
+    assert [each["accuracy"] for each in first.truth] == pytest.approx([3.15, 1.15])
+    assert [each["accuracy"] for each in last.truth] == pytest.approx([(0 + 1.1) / 2, 2.05])
+    assert first.results == {
+        (0, 1): {"accuracy": 3.0, "flops": 3.0},
+        (0, 2): {"accuracy": 3.0, "flops": 3.0},
+        (1, 1): {"accuracy": 1.0, "flops": 1.0},
+    }
+    assert first.seconds.tolist() == [[1, 2], [1, 2]]
+
+
+@pytest.mark.parametrize(("lower", "least", "most"), [(1, -0.1, 0.0), (-1, -1.0, -0.95)])
+def test_what_is_printed_is_of_many_generations(
+    capsys: pytest.CaptureFixture[str], lower: int, least: float, most: float
+) -> None:
+    """A lower rung that orders as the top one does loses only whom it judges too early; the other way round, all."""
+    order = np.arange(24)
+    accuracies = np.array([np.column_stack([0.3 + lower * order / 100, 0.3 + order / 100])] * 2)
+    print_halving(Trainings.of(table(accuracies), rungs=2, seeds=2), population=12, resamples=40, **OPTIONS)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "generations of 12 of 24 networks, mean over 2 seeds" in printed
+    line = re.search(r"accuracy 1.00 \(1.00 to 1.00\) 1.00 (\S+) (\S+) \((\S+) to (\S+)\)", printed)  # 12 + 6 * 2 s
+    assert line is not None, printed
+    halving, difference, low, high = map(float, line.groups())
+    assert least <= low <= difference <= high <= most
+    assert halving == pytest.approx(1 + difference)
 
 
 def test_the_command_trains_all_and_resumes(tmp_path: Path) -> None:
@@ -86,7 +107,7 @@ def test_the_command_trains_all_and_resumes(tmp_path: Path) -> None:
         arguments += ["--set", change]
     first = CliRunner().invoke(app, arguments)
     assert first.exit_code == 0, first.output
-    assert "2 generations of 4, mean over 2 seeds" in " ".join(first.stdout.split())
+    assert "generations of 4 of 8 networks, mean over 2 seeds" in " ".join(first.stdout.split())
     table = pd.read_csv(tmp_path / "rungs.csv")
     assert len(table) == 2 * 4 * 2 * 2
     assert CliRunner().invoke(app, arguments).stdout == first.stdout
