@@ -24,7 +24,7 @@ class HalvingSpec(SpecModel):
     """
 
     rungs: Annotated[tuple[FidelitySpec, ...], LISTED, SOME]
-    keep: Share = 0.333
+    keep: Share = 0.5
 
     def misplaced(self, top: FidelitySpec) -> Iterator[Mistake]:
         """Refuse rungs that take no less work than the next, as far as that shows without the data."""
