@@ -31,7 +31,7 @@ COLUMNS = ("rung", "seed", "key", "params", "flops", "accuracy", "training_loss"
 
 def halving(
     problem: Annotated[str, typer.Argument(help="A problem with search.halving, by path or name.")],
-    generations: Annotated[int, typer.Option(min=2, help="Times `search.population` random networks.")] = 6,
+    networks: Annotated[int, typer.Option(min=2, help="Random networks, twice `search.population` or more.")] = 144,
     seeds: Annotated[int, typer.Option(min=2, help="Trainings of each network at each rung.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Draws the networks.")] = 0,
     out: Annotated[Path, typer.Option(help="Where the CSV goes; running again resumes.")] = Path("runs/halving"),
@@ -52,16 +52,21 @@ def halving(
     rule = spec.search.halving
     if rule is None:
         raise MoonasError(f"{spec.name} has no search.halving; give it rungs, as --set search.halving.rungs=...")
+    if networks < 2 * spec.search.population:
+        raise MoonasError(
+            f"--networks {networks}: too few; give twice search.population ({spec.search.population}) or more"
+        )
     data = checked_images(spec, {"a rung's samples": max((each.samples or 0) for each in spec.rungs)})
     spec = settled(spec, data)
-    table = _train(spec, data, out, networks=generations * spec.search.population, seeds=seeds, seed=seed)
+    table = _train(spec, data, out, networks=networks, seeds=seeds, seed=seed)
     trainings = Trainings.of(table, rungs=len(spec.rungs), seeds=seeds)
     print_halving(trainings, population=spec.search.population, keep=rule.keep, chance=chance_of(data))
 
 
 def _train(spec: ProblemSpec, data: SearchData, out: Path, *, networks: int, seeds: int, seed: int) -> pd.DataFrame:
     """Train what is missing, and give all rows, with the networks' numbers."""
-    parts = spec.model_dump(mode="json", include={"encoding", "constraints", "fidelity", "training", "search"})
+    parts = spec.model_dump(mode="json", include={"encoding", "constraints", "training"})
+    parts["rungs"] = [rung.model_dump(mode="json") for rung in spec.rungs]  # other choices need no other trainings
     claim(out, json.dumps({**parts, "data": data.fingerprint, "seed": seed}, indent=1, sort_keys=True))
     drawn = random_networks(
         assemble_encoding(spec), [data.task], networks, seed=seed, constraints=assemble_constraints(spec)

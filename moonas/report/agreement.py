@@ -135,13 +135,17 @@ def estimate(
     drawn = [
         statistic(*(column[rows] for column in columns)) for rows in random.integers(count, size=(resamples, count))
     ]
-    low = high = np.nan
-    if np.isfinite(drawn).any():
-        wide = expanded(level, count, parameters=parameters)
-        low, high = np.nanquantile(drawn, [(1 - wide) / 2, (1 + wide) / 2])
+    return Estimate(value, *interval(np.array(drawn), expanded(level, count, parameters=parameters)))
+
+
+def interval(drawn: Values, level: float) -> tuple[float, float]:
+    """The middle of resamples; NaN where there is none, as `Estimate` has it."""
+    if not np.isfinite(drawn).any():
+        return np.nan, np.nan
+    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     if np.isclose(low, high, rtol=1e-9, atol=1e-12):  # their means may differ by rounding
-        low = high = np.nan
-    return Estimate(value, float(low), float(high))
+        return np.nan, np.nan
+    return float(low), float(high)
 
 
 def expanded(level: float, count: int, *, parameters: int = 1) -> float:

@@ -9,10 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from typer.testing import CliRunner
 
+from moonas.benchmark import halving_report
 from moonas.benchmark.__main__ import app
-from moonas.benchmark.halving_report import JUDGED, Measured, Trainings, outcome, print_halving, trained_by_halving
+from moonas.benchmark.halving_report import (
+    JUDGED,
+    Measured,
+    Trainings,
+    estimate_by_halves,
+    judged_by_halves,
+    outcome,
+    print_halving,
+    trained_by_halving,
+)
+from moonas.report.agreement import LEVEL
 
 ACCURACY = JUDGED["accuracy"]
 OPTIONS: dict[str, Any] = {"keep": 0.5, "chance": {"accuracy": 0.1}}
@@ -59,9 +71,16 @@ def test_who_failed_or_learnt_nothing_is_trained_no_further() -> None:
 
 
 def table(accuracies: np.ndarray[Any, Any]) -> pd.DataFrame:
-    """The rows of trainings, (seeds, networks, rungs), that take as many seconds as the rung's number."""
+    """The rows of trainings, (seeds, networks, rungs); seconds tell which one it is."""
     rows = [
-        {"seed": seed, "number": number, "rung": rung + 1, "flops": number, "seconds": rung + 1, "accuracy": accuracy}
+        {
+            "seed": seed,
+            "number": number,
+            "rung": rung + 1,
+            "flops": number,
+            "seconds": 100 * (seed + 1) + 10 * number + rung + 1,
+            "accuracy": accuracy,
+        }
         for (seed, number, rung), accuracy in np.ndenumerate(accuracies)
     ]
     return pd.DataFrame(rows).sample(frac=1, random_state=0)
@@ -71,7 +90,7 @@ def test_the_truth_is_the_mean_of_the_other_seeds_at_the_top() -> None:
     accuracies = np.add.outer([0.0, 0.1, 0.2], np.add.outer(range(4), [0.0, 0.0]))
     accuracies[0, 1, 1] = np.nan
     trainings = Trainings.of(table(accuracies), rungs=2, seeds=3)
-    first, last = trainings.measured([3, 1], 0), trainings.measured([1, 2], 2)
+    first, last = trainings.measured(np.array([3, 1]), 0), trainings.measured(np.array([1, 2]), 2)
     assert [each["accuracy"] for each in first.truth] == pytest.approx([3.15, 1.15])
     assert [each["accuracy"] for each in last.truth] == pytest.approx([(0 + 1.1) / 2, 2.05])
     assert first.results == {
@@ -79,7 +98,29 @@ def test_the_truth_is_the_mean_of_the_other_seeds_at_the_top() -> None:
         (0, 2): {"accuracy": 3.0, "flops": 3.0},
         (1, 1): {"accuracy": 1.0, "flops": 1.0},
     }
-    assert first.seconds.tolist() == [[1, 2], [1, 2]]
+    assert first.seconds.tolist() == [[131, 132], [111, 112]]
+    assert last.seconds.tolist() == [[311, 312], [321, 322]]
+
+
+@pytest.mark.parametrize(("networks", "population"), [(60, 20), (24, 4)])
+def test_a_mean_varies_between_halves_as_theory_says(networks: int, population: int) -> None:
+    """Of a mean over networks the standard error is known."""
+    accuracies = np.random.default_rng(1).uniform(0.2, 0.9, (2, networks, 1))
+    trainings = Trainings(accuracies, np.ones_like(accuracies), np.ones(networks))
+
+    def mean(measured: Measured) -> dict[str, float]:
+        return {"mean": float(np.mean([each["accuracy"] for each in measured.results.values()]))}
+
+    judged = judged_by_halves(trainings, mean, population=population, resamples=400)
+    found = estimate_by_halves(judged[..., 0], LEVEL)
+    error = accuracies.mean(axis=0).std(ddof=1) / np.sqrt(networks)
+    assert found.value == pytest.approx(accuracies.mean(), abs=error / 4)
+    assert found.high - found.low == pytest.approx(2 * stats.norm.ppf((1 + LEVEL) / 2) * error, rel=0.2)
+
+
+def test_what_never_varies_has_no_interval() -> None:
+    found = estimate_by_halves(np.ones((10, 4)), LEVEL)
+    assert str(found) == "1.00"
 
 
 @pytest.mark.parametrize(("lower", "least", "most"), [(1, -0.1, 0.0), (-1, -1.0, -0.95)])
@@ -88,21 +129,24 @@ def test_what_is_printed_is_of_many_generations(
 ) -> None:
     """A lower rung that orders as the top one does loses only whom it judges too early; the other way round, all."""
     order = np.arange(24)
-    accuracies = np.array([np.column_stack([0.3 + lower * order / 100, 0.3 + order / 100])] * 2)
-    print_halving(Trainings.of(table(accuracies), rungs=2, seeds=2), population=12, resamples=40, **OPTIONS)
+    accuracies = np.array([np.column_stack([0.5 + lower * order / 100, 0.5 + order / 100])] * 2)
+    trainings = Trainings(accuracies, np.array([[[1.0, 2.0]] * 24] * 2), order)
+    print_halving(trainings, population=12, resamples=20, **OPTIONS)
     printed = " ".join(capsys.readouterr().out.split())
     assert "generations of 12 of 24 networks, mean over 2 seeds" in printed
-    line = re.search(r"accuracy 1.00 \(1.00 to 1.00\) 1.00 (\S+) (\S+) \((\S+) to (\S+)\)", printed)  # 12 + 6 * 2 s
+    line = re.search(r"accuracy 1.00 1.00 (\S+) ([+-]\S+)", printed)  # all: 12 times 2 s; a halving: 12 and 6 times 2 s
     assert line is not None, printed
-    halving, difference, low, high = map(float, line.groups())
-    assert least <= low <= difference <= high <= most
+    halving, difference = map(float, line.groups())
+    assert least <= difference <= most
     assert halving == pytest.approx(1 + difference)
+    assert "accuracy, flops" in printed
 
 
-def test_the_command_trains_all_and_resumes(tmp_path: Path) -> None:
+def test_the_command_trains_all_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(halving_report, "_BRACKETS", 2)
     rungs = "search.halving={rungs: [{epochs: 1, samples: 100}], keep: 0.5}"
     small = ["fidelity={epochs: 1, samples: 300}", "search.population=4", "workers=0", rungs]
-    arguments = ["halving", "digits_tiny", "--generations", "2", "--seeds", "2", "--out", str(tmp_path)]
+    arguments = ["halving", "digits_tiny", "--networks", "8", "--seeds", "2", "--out", str(tmp_path)]
     for change in small:
         arguments += ["--set", change]
     first = CliRunner().invoke(app, arguments)
@@ -112,6 +156,13 @@ def test_the_command_trains_all_and_resumes(tmp_path: Path) -> None:
     assert len(table) == 2 * 4 * 2 * 2
     assert CliRunner().invoke(app, arguments).stdout == first.stdout
     assert pd.read_csv(tmp_path / "rungs.csv").equals(table)
+    other = CliRunner().invoke(app, [*arguments, "--set", rungs.replace("0.5", "0.9")])  # of the same trainings
+    assert other.exit_code == 0, other.output
+    assert other.stdout != first.stdout
+    assert pd.read_csv(tmp_path / "rungs.csv").equals(table)
+    few = CliRunner().invoke(app, [*arguments, "--networks", "7"])
+    assert few.exit_code == 2
+    assert "--networks 7: too few; give twice search.population (4) or more" in " ".join(few.stderr.split())
     without = CliRunner().invoke(app, ["halving", "digits_tiny", "--out", str(tmp_path / "n")])
     assert without.exit_code == 2
     assert "has no search.halving" in without.stderr
