@@ -256,8 +256,12 @@ def test_an_interruption_while_networks_are_counted_is_one(here: Path, monkeypat
         return evaluate(self, candidates)
 
     monkeypatch.setattr(StaticEvaluator, "evaluate", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        audit.run("digits_tiny", networks=4, seeds=1, overrides=CHANGES)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            audit.run("digits_tiny", networks=4, seeds=1, overrides=CHANGES)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not Path("runs").exists()
 
 
