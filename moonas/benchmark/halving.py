@@ -13,7 +13,7 @@ import typer
 from moonas.benchmark.contenders import candidate, completed, training_evaluator
 from moonas.benchmark.networks import random_networks
 from moonas.benchmark.proxies import claim
-from moonas.benchmark.rows import Rows
+from moonas.benchmark.rows import Rows, first_error
 from moonas.benchmark.training import checked_images
 from moonas.benchmark.turns import row
 from moonas.errors import MoonasError
@@ -24,6 +24,7 @@ from moonas.study.assemble import assemble_constraints, assemble_encoding
 from moonas.study.assemble_evaluation import settled
 from moonas.study.assemble_halving import chance_of
 from moonas.study.workers import Workers
+from moonas.terminal import say
 from moonas.training.split import SearchData
 
 COLUMNS = ("rung", "seed", "key", "params", "flops", "accuracy", "training_loss", "seconds", "error")
@@ -59,6 +60,11 @@ def halving(
     data = checked_images(spec, {"a rung's samples": max((each.samples or 0) for each in spec.rungs)})
     spec = settled(spec, data)
     table = _train(spec, data, out, networks=networks, seeds=seeds, seed=seed)
+    failed = first_error(table)
+    if table["accuracy"].isna().all():
+        raise MoonasError(failed)
+    if failed:
+        say(f"{failed}; at the top rung these count as the worst")
     trainings = Trainings.of(table, rungs=len(spec.rungs), seeds=seeds)
     print_halving(trainings, population=spec.search.population, keep=rule.keep, chance=chance_of(data))
 

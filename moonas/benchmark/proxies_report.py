@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from moonas.benchmark.ranking import PROXY, REFERENCES, TRUTH
+from moonas.benchmark.rows import first_error
 from moonas.benchmark.speed import rates, speed_up, timed_blocks
 from moonas.report.agreement import LEVEL
 from moonas.report.evidence import KENDALL_AT_EQUAL_SIZE, SIZES, Evidence, agreement_table, readable
@@ -41,7 +42,7 @@ def print_ranks(rows: pd.DataFrame, keys: Sequence[str], *, seeds: int, long_see
     found = judgements_of(rows, keys, seeds=seeds, long_seeds=long_seeds)
     count = len(found)
     if count < 3:
-        say(f"{count} networks were judged by all: too few for ranks. {_first_error(rows)}")
+        say(f"{count} networks were judged by all: too few for ranks. {first_error(rows)}")
         return
     what = f"{count} of {len(keys)} networks, mean over seeds (of {seeds}), {LEVEL:.0%} intervals by bootstrap"
     print_frame(readable(agreement_table(found)), f"Agreement with long training: {what}")
@@ -52,12 +53,7 @@ def print_ranks(rows: pd.DataFrame, keys: Sequence[str], *, seeds: int, long_see
     ]
     print_frame(pd.DataFrame(gains, columns=["on the same networks", *GAINED]), "Moonas against the references")
     if count < len(keys):
-        say(_first_error(rows))
-
-
-def _first_error(rows: pd.DataFrame) -> str:
-    errors = rows.loc[rows["error"] != "", "error"]
-    return f"{len(errors)} trainings failed, the first: {errors.iloc[0]}" if len(errors) else ""
+        say(first_error(rows))
 
 
 def print_times(rows: pd.DataFrame) -> None:

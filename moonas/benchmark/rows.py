@@ -43,3 +43,9 @@ class Rows:
     def frame(self) -> pd.DataFrame:
         """All rows."""
         return pd.read_csv(self.path, dtype={"error": str}).fillna({"error": ""})
+
+
+def first_error(rows: pd.DataFrame) -> str:
+    """A sentence on those that failed; none if there are none."""
+    errors = rows.loc[rows["error"] != "", "error"]
+    return f"{len(errors)} trainings failed, the first: {errors.iloc[0]}" if len(errors) else ""

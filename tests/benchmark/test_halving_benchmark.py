@@ -24,7 +24,9 @@ from moonas.benchmark.halving_report import (
     print_halving,
     trained_by_halving,
 )
+from moonas.errors import CandidateError
 from moonas.report.agreement import LEVEL
+from moonas.training.trainer import Trainer
 
 ACCURACY = JUDGED["accuracy"]
 OPTIONS: dict[str, Any] = {"keep": 0.5, "chance": {"accuracy": 0.1}}
@@ -70,7 +72,7 @@ def test_who_failed_or_learnt_nothing_is_trained_no_further() -> None:
     assert trained == {(0, 1), (1, 1), (2, 1), (1, 2)}
 
 
-def table(accuracies: np.ndarray[Any, Any]) -> pd.DataFrame:
+def rows_of(accuracies: np.ndarray[Any, Any]) -> pd.DataFrame:
     """The rows of trainings, (seeds, networks, rungs); seconds tell which one it is."""
     rows = [
         {
@@ -89,7 +91,7 @@ def table(accuracies: np.ndarray[Any, Any]) -> pd.DataFrame:
 def test_the_truth_is_the_mean_of_the_other_seeds_at_the_top() -> None:
     accuracies = np.add.outer([0.0, 0.1, 0.2], np.add.outer(range(4), [0.0, 0.0]))
     accuracies[0, 1, 1] = np.nan
-    trainings = Trainings.of(table(accuracies), rungs=2, seeds=3)
+    trainings = Trainings.of(rows_of(accuracies), rungs=2, seeds=3)
     first, last = trainings.measured(np.array([3, 1]), 0), trainings.measured(np.array([1, 2]), 2)
     assert [each["accuracy"] for each in first.truth] == pytest.approx([3.15, 1.15])
     assert [each["accuracy"] for each in last.truth] == pytest.approx([(0 + 1.1) / 2, 2.05])
@@ -166,3 +168,28 @@ def test_the_command_trains_all_and_resumes(tmp_path: Path, monkeypatch: pytest.
     without = CliRunner().invoke(app, ["halving", "digits_tiny", "--out", str(tmp_path / "n")])
     assert without.exit_code == 2
     assert "has no search.halving" in without.stderr
+
+
+def test_failed_trainings_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(halving_report, "_BRACKETS", 2)
+    arguments = ["halving", "digits_tiny", "--networks", "8", "--seeds", "2", "--out", str(tmp_path)]
+    small = ["fidelity={epochs: 1, samples: 300}", "search.population=4", "workers=0"]
+    small.append("search.halving={rungs: [{epochs: 1, samples: 100}], keep: 0.5}")
+    for change in small:
+        arguments += ["--set", change]
+    fit = Trainer.fit
+
+    def diverge(self: Trainer, architecture: Any, *, seed: int, **options: Any) -> Any:
+        if self.fidelity.samples in broken:
+            raise CandidateError("training diverged")
+        return fit(self, architecture, seed=seed, **options)
+
+    monkeypatch.setattr(Trainer, "fit", diverge)
+    broken = {100}
+    some = CliRunner().invoke(app, arguments)
+    assert some.exit_code == 0, some.output
+    assert "16 trainings failed, the first: training diverged; at the top rung these" in " ".join(some.output.split())
+    broken = {100, 300}
+    every = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "every")])
+    assert every.exit_code == 2
+    assert "32 trainings failed, the first: training diverged" in " ".join(every.stderr.split())
