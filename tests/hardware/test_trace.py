@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import nn
 
 from moonas.content import shipped_folder
 from moonas.encoding.catalogue import encoding_of
-from moonas.hardware.trace import Operation, trace
+from moonas.hardware.trace import INPUT, Operation, trace
 from moonas.network.architecture import Task
 from moonas.spec.encoding import load_encoding
 
@@ -175,3 +176,103 @@ def test_a_module_may_make_tensors_of_its_own() -> None:
             return images + torch.arange(images.shape[-1])
 
     assert only(Positions(), 3, 4, 5).kind == "add"
+
+
+# --- who made what
+
+
+class Block(nn.Module):
+    """One layer, used as a test says."""
+
+    def __init__(self, forward: Callable[[nn.Module, torch.Tensor], Any]):
+        super().__init__()
+        self.layer = nn.Conv2d(4, 4, 1, bias=False)
+        self._forward = forward
+
+    def forward(self, images: torch.Tensor) -> Any:
+        return self._forward(self, images)
+
+
+def makers(forward: Callable[[Any, torch.Tensor], Any]) -> list[tuple[str, tuple[int | None, ...], bool]]:
+    return [(each.kind, each.inputs, each.is_result) for each in trace(Block(forward), (4, 2, 2))]
+
+
+def test_a_residual_reads_the_input_and_what_was_made_of_it() -> None:
+    found = makers(lambda block, x: x + block.layer(x))
+    assert found == [("convolution", (INPUT, None), False), ("add", (INPUT, 0), True)]
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_what_comes_after_an_activation_reads_it(inplace: bool) -> None:
+    found = makers(lambda block, x: nn.functional.relu(block.layer(x), inplace=inplace) * 2)
+    assert [inputs for _, inputs, _ in found] == [(INPUT, None), (0,), (1,)]
+
+
+def test_what_was_changed_in_place_is_read_by_its_old_name() -> None:
+    def forward(block: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        made = block.layer(x)
+        made.flatten(1).relu_()
+        return made + 1
+
+    assert makers(forward) == [("convolution", (INPUT, None), False), ("relu_", (0,), False), ("add", (1,), True)]
+
+
+def test_a_result_that_is_written_part_by_part_depends_on_the_parts() -> None:
+    def forward(block: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        result = torch.empty(1, 8, 2, 2)
+        result[:, :4] = block.layer(x)
+        result[:, 4:] = x
+        return result
+
+    copies = makers(forward)[-2:]
+    assert copies == [("copy_", (None, 0), False), ("copy_", (1, INPUT), True)]
+
+
+def test_views_keep_their_maker() -> None:
+    found = makers(lambda block, x: block.layer(x).transpose(2, 3)[:, ::2].unsqueeze(0) * 2)
+    assert found == [("convolution", (INPUT, None), False), ("mul", (0,), True)]
+
+
+def test_products_of_matrices_are_read_through_their_shapes() -> None:
+    found = makers(lambda block, x: (x @ x.transpose(2, 3)).softmax(-1))
+    assert found == [("bmm", (INPUT, INPUT), False), ("_softmax", (0,), True)]
+
+
+def test_all_results_are_known_wherever_a_module_puts_them() -> None:
+    results = {"a": lambda x: [x.relu(), x.sigmoid()], "b": lambda x: {"one": x.relu(), "two": (x.sigmoid(),)}}
+    for make in results.values():
+        assert [each for *_, each in makers(lambda block, x, make=make: make(block.layer(x)))] == [False, True, True]  # type: ignore[misc]
+
+
+def test_what_depends_on_weights_alone_is_of_nobody() -> None:
+    found = makers(lambda block, x: x * block.layer.weight.sum())
+    assert found == [("sum", (None,), False), ("mul", (INPUT, None), True)]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_remembered_trace_equals_a_fresh_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Task((3, 32, 32), 10)
+    networks = [random_module(name, seed, task) for seed in range(3)]
+    for network in networks:
+        trace(network, task.input_shape)
+    remembered = [trace(network, task.input_shape) for network in networks]
+    for network, before in zip(networks, remembered, strict=True):
+        monkeypatch.setattr("moonas.hardware.trace._known", {})
+        assert trace(network, task.input_shape) == before
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_makers_come_before_and_have_what_is_read(name: str) -> None:
+    task = Task((3, 32, 32), 10)
+    operations = trace(random_module(name, 5, task), task.input_shape)
+    for number, operation in enumerate(operations):
+        assert all(made is None or INPUT <= made < number for made in operation.inputs)
+        assert len(operation.inputs) == len(operation.input_shapes)
+    assert [each.output_shape for each in operations if each.is_result] == [(1, 10)]
+
+
+def test_equal_calls_of_different_networks_are_told_apart_by_their_makers() -> None:
+    chain = makers(lambda block, x: block.layer(block.layer(x)))
+    fork = makers(lambda block, x: (block.layer(x), block.layer(x)))
+    assert [inputs for _, inputs, _ in chain] == [(INPUT, None), (0, None)]
+    assert [inputs for _, inputs, _ in fork] == [(INPUT, None), (INPUT, None)]
