@@ -12,14 +12,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import numpy as np
 
 from moonas.hardware.device import DeviceProfile
 from moonas.hardware.runtime import Inference
 
+Clock = Callable[[Inference, int, Inference], list[float]]
+"""Times calls of an inference, so many, after what is done before each, in milliseconds."""
 _WARM_UP_CALLS = 5
 _FEWEST_CALLS = 3
+_STEADY, _BAD = 0.05, 0.15
+_UNDISTURBED = 0.9
 
 
 @dataclass(frozen=True)
@@ -29,69 +35,131 @@ class Latency:
     Attributes:
         best: the floor: the fastest call of all.
         median: over all calls.
+        p10: the time that 1 of 10 calls kept.
         p90: the time that 9 of 10 calls kept.
         uncertainty: how far above `best` three of four rounds had their floor at most, as a share of `best`.
+        repeatability: how far apart the floors of even and odd rounds are, as a share of `best`.
+        calls: that were timed.
+        rounds: in which they were.
+        cpu_over_wall: share of the time in which this process was computing; less where others were.
     """
 
     best: float
     median: float
+    p10: float
     p90: float
     uncertainty: float
+    repeatability: float
+    calls: int
+    rounds: int
+    cpu_over_wall: float
+
+    @property
+    def quality(self) -> Literal["good", "noisy", "bad"]:
+        """Whether another measurement would find the same: `bad` if hardly, `noisy` if others computed meanwhile."""
+        if self.repeatability > _BAD:
+            return "bad"
+        return "good" if self.repeatability <= _STEADY and self.cpu_over_wall >= _UNDISTURBED else "noisy"
 
 
-def measure(inferences: Sequence[Inference], device: DeviceProfile, *, seed: int = 0) -> list[Latency]:
+def measure(
+    inferences: Sequence[Inference],
+    device: DeviceProfile,
+    *,
+    before: Sequence[Inference] | None = None,
+    patience: int = 0,
+    seed: int = 0,
+) -> list[Latency]:
     """Time inferences in interleaved rounds.
 
     Args:
         inferences: one call for each network; see `moonas.hardware.runtime.prepare`.
         device: gives the rounds, their duration and the clock.
+        before: for each inference what is done before each call of it, untimed.
+        patience: further rounds for those whose even and odd rounds differ by more than 5 %, at most.
         seed: of the orders.
     """
     clock = _time_cuda if device.processor == "cuda" else _time_cpu
+    prior = before or [_nothing] * len(inferences)
     random = np.random.default_rng(seed)
-    rounds: list[list[list[float]]] = [[] for _ in inferences]
-    with _undisturbed(device.threads):
-        calls = [_calls_in_a_round(inference, device, clock) for inference in inferences]
-        for _ in range(device.rounds):
-            for i in random.permutation(len(inferences)):
-                rounds[i].append(clock(inferences[i], calls[i]))
-    return [_summary(times) for times in rounds]
+    visits = [_Visits(device.threads) for _ in inferences]
+    with undisturbed(device.threads):
+        calls = [_calls_in_a_round(*pair, device, clock) for pair in zip(inferences, prior, strict=True)]
+        for number in range(device.rounds + patience):
+            planned = number < device.rounds
+            wanted = [i for i, each in enumerate(visits) if planned or each.repeatability > _STEADY]
+            for i in random.permutation(wanted):
+                visits[i].add(partial(clock, inferences[i], calls[i], prior[i]))
+    return [each.summary() for each in visits]
 
 
-def _summary(rounds: Sequence[Sequence[float]]) -> Latency:
-    floors = [min(times) for times in rounds]
-    every = np.concatenate([np.asarray(times) for times in rounds])
-    best = min(floors)
-    return Latency(
-        best=best,
-        median=float(np.median(every)),
-        p90=float(np.quantile(every, 0.9)),
-        uncertainty=float(np.quantile(floors, 0.75)) / best - 1,
-    )
+class _Visits:
+    """The visits to one inference."""
+
+    def __init__(self, threads: int):
+        self._rounds: list[list[float]] = []
+        self._threads = threads
+        self._cpu = self._wall = 0
+
+    def add(self, visit: Callable[[], list[float]]) -> None:
+        """Time one more."""
+        cpu, wall = time.process_time_ns(), time.perf_counter_ns()
+        self._rounds.append(visit())
+        self._cpu += time.process_time_ns() - cpu
+        self._wall += time.perf_counter_ns() - wall
+
+    @property
+    def repeatability(self) -> float:
+        """See `Latency`; there are two rounds at least."""
+        even, odd = (min(map(min, self._rounds[half::2])) for half in (0, 1))
+        return abs(even - odd) / min(even, odd)
+
+    def summary(self) -> Latency:
+        """All of it in figures."""
+        floors = [min(times) for times in self._rounds]
+        every = np.concatenate([np.asarray(times) for times in self._rounds])
+        best = min(floors)
+        p10, median, p90 = (float(np.quantile(every, share)) for share in (0.1, 0.5, 0.9))
+        return Latency(
+            best=best,
+            median=median,
+            p10=p10,
+            p90=p90,
+            uncertainty=float(np.quantile(floors, 0.75)) / best - 1,
+            repeatability=self.repeatability,
+            calls=len(every),
+            rounds=len(floors),
+            cpu_over_wall=min(1.0, self._cpu / (self._wall * self._threads)),
+        )
 
 
-def _calls_in_a_round(
-    inference: Inference, device: DeviceProfile, clock: Callable[[Inference, int], list[float]]
-) -> int:
-    """Warm up, and see how many calls fill a round."""
-    clock(inference, 25 if device.processor == "cuda" else _WARM_UP_CALLS)
-    once = min(clock(inference, _FEWEST_CALLS))
+def _nothing() -> None:
+    pass
+
+
+def _calls_in_a_round(inference: Inference, before: Inference, device: DeviceProfile, clock: Clock) -> int:
+    """Warm up, and see how many calls fill a round, with what is done before each."""
+    clock(inference, 25 if device.processor == "cuda" else _WARM_UP_CALLS, before)
+    once = min(clock(inference, _FEWEST_CALLS, before))
+    if before is not _nothing:
+        once += min(clock(before, _FEWEST_CALLS, _nothing))
     return max(_FEWEST_CALLS, int(device.round_ms / max(once, 1e-4)))
 
 
-def _time_cpu(inference: Inference, calls: int) -> list[float]:
+def _time_cpu(inference: Inference, calls: int, before: Inference) -> list[float]:
     """Time calls one by one, after one that brings the network's weights back into the caches."""
     inference()
     now = time.perf_counter_ns
     times = []
     for _ in range(calls):
+        before()
         start = now()
         inference()
         times.append((now() - start) / 1e6)
     return times
 
 
-def _time_cuda(inference: Inference, calls: int) -> list[float]:
+def _time_cuda(inference: Inference, calls: int, before: Inference) -> list[float]:
     """Time calls by events on the GPU's own clock, each on an idle GPU: what a queue hides, a single request pays."""
     import torch
 
@@ -99,6 +167,7 @@ def _time_cuda(inference: Inference, calls: int) -> list[float]:
     times = []
     for _ in range(calls):
         start, end = event(enable_timing=True), event(enable_timing=True)  # type: ignore[no-untyped-call]
+        before()
         torch.cuda.synchronize()
         start.record()
         inference()
@@ -109,7 +178,7 @@ def _time_cuda(inference: Inference, calls: int) -> list[float]:
 
 
 @contextmanager
-def _undisturbed(threads: int) -> Iterator[None]:
+def undisturbed(threads: int) -> Iterator[None]:
     """Keep the garbage collector out, and PyTorch to the profile's number of threads."""
     import torch
 

@@ -40,11 +40,17 @@ class Lab:
 
     Attributes:
         now: nanoseconds.
+        busy: share of it in which others compute.
         calls: (inference, milliseconds) of each call, in order.
     """
 
     now: int = 0
+    busy: float = 0.0
     calls: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def computed(self) -> int:
+        return round(self.now * (1 - self.busy))
 
     def inference(self, name: int, milliseconds: Callable[[], float]) -> Callable[[], None]:
         def infer() -> None:
@@ -73,7 +79,9 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
 
 def new_lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
     made = Lab()
-    monkeypatch.setattr(latency, "time", SimpleNamespace(perf_counter_ns=lambda: made.now))
+    monkeypatch.setattr(
+        latency, "time", SimpleNamespace(perf_counter_ns=lambda: made.now, process_time_ns=lambda: made.computed)
+    )
     return made
 
 
@@ -97,7 +105,11 @@ def test_the_figures_are_those_of_numpy(count: int, rounds: int, seed: int) -> N
         times = np.array([durations for visit in visits for name, durations in visit if name == i])  # (rounds, calls)
         assert found[i].best == pytest.approx(times.min(), rel=1e-12)
         assert found[i].median == pytest.approx(np.median(times), rel=1e-12)
+        assert found[i].p10 == pytest.approx(np.percentile(times, 10), rel=1e-12)
         assert found[i].p90 == pytest.approx(np.percentile(times, 90), rel=1e-12)
+        assert found[i].calls == times.size
+        halves = times[::2].min(), times[1::2].min()
+        assert found[i].repeatability == pytest.approx(max(halves) / min(halves) - 1, rel=1e-9, abs=1e-15)
         assert found[i].uncertainty == pytest.approx(
             np.percentile(times.min(axis=1), 75) / times.min() - 1, rel=1e-9, abs=1e-15
         )
@@ -106,7 +118,57 @@ def test_the_figures_are_those_of_numpy(count: int, rounds: int, seed: int) -> N
 
 def test_a_steady_network_has_no_uncertainty(lab: Lab) -> None:
     (found,) = measure([lab.inference(0, lambda: 2.0)], device())
-    assert found == Latency(best=2.0, median=2.0, p90=2.0, uncertainty=0.0)
+    assert found == Latency(
+        best=2.0,
+        median=2.0,
+        p10=2.0,
+        p90=2.0,
+        uncertainty=0.0,
+        repeatability=0.0,
+        calls=4 * CALLS,
+        rounds=4,
+        cpu_over_wall=1.0,
+    )
+    assert found.quality == "good"
+
+
+def test_what_others_compute_meanwhile_makes_a_latency_noisy(lab: Lab) -> None:
+    lab.busy = 0.5
+    (found,) = measure([lab.inference(0, lambda: 2.0)], device())
+    assert found.cpu_over_wall == pytest.approx(0.5)
+    assert found.quality == "noisy"
+
+
+def slower_in_odd_rounds(lab: Lab, share: float, until: int) -> Callable[[], float]:
+    """A network that takes so much longer in every other visit, the first `until` of them."""
+    warmed_up = latency._WARM_UP_CALLS + 1 + CALLS + 1
+
+    def milliseconds() -> float:
+        visit = (len(lab.calls) - warmed_up) // (CALLS + 1)
+        return 2.0 * (1 + share * (visit % 2 if visit < until else 0))
+
+    return milliseconds
+
+
+@pytest.mark.parametrize(("share", "quality"), [(0.04, "good"), (0.06, "noisy"), (0.2, "bad")])
+def test_a_floor_that_half_of_the_rounds_do_not_reach_is_doubtful(lab: Lab, share: float, quality: str) -> None:
+    (found,) = measure([lab.inference(0, slower_in_odd_rounds(lab, share, 99))], device())
+    assert found.repeatability == pytest.approx(share)
+    assert found.quality == quality
+
+
+def test_further_rounds_go_to_what_is_unsteady_until_it_is_steady(lab: Lab) -> None:
+    steady = lab.inference(1, lambda: 2.0)
+    unsteady = lab.inference(0, slower_in_odd_rounds(lab, 0.5, 6))
+    alone = measure([unsteady], device(), patience=10)[0]
+    assert alone.rounds == 8  # the first odd one without disturbance is the eighth
+    assert alone.quality == "good"
+    assert measure([steady], device(), patience=10)[0].rounds == 4
+
+
+def test_patience_ends(lab: Lab) -> None:
+    (found,) = measure([lab.inference(0, slower_in_odd_rounds(lab, 0.5, 99))], device(), patience=3)
+    assert (found.rounds, found.quality) == (7, "bad")
 
 
 def test_figures_belong_to_their_inference(lab: Lab) -> None:
@@ -272,3 +334,18 @@ def test_a_network_of_a_thousand_times_the_work_is_slower(runtime: str) -> None:
     for one in (slow, fast):
         assert 0 < one.best <= one.median <= one.p90
         assert one.uncertainty >= 0
+
+
+def test_what_is_done_before_each_call_is_not_timed(lab: Lab) -> None:
+    first, prior = lab.inference(0, lambda: 2.0), lab.inference(1, lambda: 50.0)
+    (found,) = measure([first], device(rounds=2), before=[prior])
+    assert (found.best, found.median, found.p10, found.p90) == (2.0, 2.0, 2.0, 2.0)
+    assert (found.uncertainty, found.repeatability, found.calls) == (0.0, 0.0, 2 * CALLS)
+    timed = lab.calls[-2 * (1 + 2 * CALLS) :]  # in each round one call that brings back the caches, then pairs
+    assert [name for name, _ in timed] == [0, *(1, 0) * CALLS] * 2
+
+
+def test_what_is_done_before_fills_the_round_too(lab: Lab) -> None:
+    prior = lab.inference(1, lambda: 3.0)
+    measure([lab.inference(0, lambda: 1.0)], device(rounds=2, round_ms=40), before=[prior])
+    assert len([name for name, _ in lab.calls[-2 * 21 :] if name == 1]) == 2 * 10
