@@ -1,0 +1,148 @@
+"""How long kernels take within a network, by differences.
+
+What is timed is what makes the inputs of a kernel, with it and without it. So the runtime hands its inputs over in the
+layout that they have in a network; a kernel alone pays for layouts that no network needs. Between two calls as many
+weights are read as a network has; a kernel that is called over and over keeps its own in the cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from moonas.hardware.device import DeviceProfile
+from moonas.hardware.kernels import Kernel
+from moonas.hardware.latency import Latency, measure
+from moonas.hardware.replay import KernelInContext, Nothing, Replayed, Rest, context_of, place_of
+from moonas.hardware.roofline import Work, work_of
+from moonas.hardware.runtime import Inference, prepare, prepare_parts
+
+CALL = "call"
+"""The key of what an inference takes whatever it computes."""
+_TOGETHER = 96
+"""Kernels that are timed side by side."""
+
+
+@dataclass(frozen=True)
+class KernelTime:
+    """What a kernel adds to the latency of a network.
+
+    Attributes:
+        key: of the kernel.
+        microseconds: may be negative by chance, where a kernel takes next to nothing.
+        uncertainty_us: how far it was from what even and odd rounds found.
+        work: what it asks of the device.
+    """
+
+    key: str
+    microseconds: float
+    uncertainty_us: float
+    work: Work
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A kernel whose time is a difference.
+
+    Attributes:
+        key: of the kernel.
+        work: what it adds to what a network asks of the device.
+        whole: number, among what is timed together, of what makes its inputs, and the kernel.
+        less: of what makes its inputs, alone.
+    """
+
+    key: str
+    work: Work
+    whole: int
+    less: int
+
+    def time(self, found: Sequence[Latency]) -> KernelTime:
+        """Take the difference of what was timed together."""
+        whole, less = found[self.whole], found[self.less]
+        uncertainty = whole.best * whole.repeatability + less.best * less.repeatability
+        return KernelTime(self.key, 1000 * (whole.best - less.best), 1000 * uncertainty, self.work)
+
+
+@dataclass(frozen=True)
+class Together:
+    """What is timed side by side: kernels with what makes their inputs, and once for each place this alone."""
+
+    modules: tuple[Replayed, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+def together(kernels: Sequence[Kernel]) -> Iterator[Together]:
+    """Divide kernels into some dozens at a time, those of one place together."""
+    ordered = sorted(kernels, key=place_of)
+    for start in range(0, len(ordered), _TOGETHER):
+        some = ordered[start : start + _TOGETHER]
+        places = list(dict.fromkeys(map(place_of, some)))
+        less = {place: len(some) + i for i, place in enumerate(places)}
+        yield Together(
+            (*map(KernelInContext, some), *map(context_of, places)),
+            tuple(Comparison(each.key, added_work(each), i, less[place_of(each)]) for i, each in enumerate(some)),
+        )
+
+
+def added_work(kernel: Kernel) -> Work:
+    """What a kernel adds to what a network asks of a device."""
+    return replace(work_of([kernel]), calls=0)
+
+
+def time_kernels(
+    kernels: Sequence[Kernel], device: DeviceProfile, *, weight_bytes: int, seed: int = 0
+) -> Iterator[list[KernelTime]]:
+    """Time kernels, some dozens at a time, side by side with what makes their inputs.
+
+    Args:
+        kernels: what is timed.
+        device: where and how.
+        weight_bytes: of the networks that the kernels are from: so much is read between calls.
+        seed: of the orders.
+
+    Yields:
+        those that were timed together.
+    """
+    rest = _rest(weight_bytes, device)
+    for some in together(kernels):
+        yield _time_together(some, device, rest, seed)
+
+
+def time_call(device: DeviceProfile, *, weight_bytes: int, seed: int = 0) -> KernelTime:
+    """Time an inference that computes nothing, after one of the rest of a network."""
+    call = prepare(Nothing(), Nothing.inputs[0].shape[1:], device)
+    (found,) = measure([call], device, before=[_rest(weight_bytes, device)], seed=seed)
+    return call_time(found)
+
+
+def call_time(found: Latency) -> KernelTime:
+    """What an inference takes that computes nothing."""
+    return KernelTime(CALL, 1000 * found.best, 1000 * found.best * found.repeatability, Work())
+
+
+def _time_together(some: Together, device: DeviceProfile, rest: Inference, seed: int) -> list[KernelTime]:
+    timed, before = [], []
+    for module in some.modules:
+        once, again = prepare_parts(module, module.inputs, device, copies=2)
+        timed.append(once)
+        before.append(_both(rest, again))
+    found = measure(timed, device, before=before, patience=device.rounds, seed=seed)
+    return [comparison.time(found) for comparison in some.comparisons]
+
+
+def _rest(weight_bytes: int, device: DeviceProfile) -> Inference:
+    module = Rest(weight_bytes)
+    return prepare_parts(module, module.inputs, device, copies=1)[0]
+
+
+def _both(rest: Inference, copy: Inference) -> Inference:
+    """The rest of a network, then a copy of the kernel.
+
+    The first takes the kernel's weights out of the caches, the second brings back its code and its working memory.
+    """
+
+    def run() -> None:
+        rest()
+        copy()
+
+    return run

@@ -1,0 +1,72 @@
+"""Latencies predicted from what is known of a device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from moonas.hardware.kernels import kernels_of
+from moonas.hardware.roofline import Roofline
+from moonas.hardware.table import KernelTable
+from moonas.hardware.trace import Operation, trace
+
+FUSION: dict[str, tuple[str, ...]] = {
+    "onnxruntime": (
+        "native_batch_norm",
+        "relu",
+        "leaky_relu",
+        "hardtanh",
+        "hardswish",
+        "hardsigmoid",
+        "sigmoid",
+        "silu",
+        "gelu",
+        "add",
+    ),
+    "torch": (),
+}
+"""Kinds of operations that a runtime computes with the one before, or that are timed with it, as if it did."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The latency of a network on a device.
+
+    Attributes:
+        latency_ms: of one inference of a batch.
+        coverage: share of it that is of kernels that were measured; 1 where no table of them is used.
+    """
+
+    latency_ms: float
+    coverage: float
+
+
+@dataclass(frozen=True)
+class LatencyModel:
+    """Predicts latencies on one device.
+
+    Attributes:
+        batch: inputs of one inference.
+        fusion: kinds of operations that the runtime computes with the one before.
+        table: kernels that were measured, or the costs of what networks do.
+        scale: by which the sum of kernels is multiplied.
+    """
+
+    batch: int
+    fusion: tuple[str, ...]
+    table: KernelTable | Roofline
+    scale: float = 1.0
+
+    def predict(self, module: nn.Module, input_shape: Sequence[int]) -> Prediction:
+        """Predict the latency of a module that takes (batch, *input_shape)."""
+        return self.predict_operations(trace(module, input_shape, batch=self.batch))
+
+    def predict_operations(self, operations: Sequence[Operation]) -> Prediction:
+        """Predict the latency of a network that was traced with the batch of the device."""
+        kernels = kernels_of(operations, self.fusion)
+        if isinstance(self.table, Roofline):
+            return Prediction(self.scale * self.table.latency_ms(kernels), 1.0)
+        found = self.table.sum(kernels)
+        return Prediction(self.scale * found.latency_ms, found.coverage)

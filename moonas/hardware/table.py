@@ -1,0 +1,130 @@
+"""A lookup table of kernels: what each adds to the latency of a network on one device."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from moonas.errors import MoonasError
+from moonas.hardware.fit import FEWEST_NETWORKS, SEVEN, fit
+from moonas.hardware.kernel_times import CALL, KernelTime, added_work
+from moonas.hardware.kernels import Kernel
+from moonas.hardware.roofline import Roofline, Work
+
+_WORK = tuple(field.name for field in fields(Work))
+COLUMNS = ("kernel", "microseconds", "uncertainty_us", *_WORK)
+_LEAST_US = 1.0
+"""Less is mostly noise, which relative errors would magnify."""
+
+
+@dataclass(frozen=True)
+class KernelSum:
+    """The latency of a network as the sum of its kernels.
+
+    Attributes:
+        latency_ms: before any calibration.
+        coverage: share of it, by absolute values, that is of kernels in the table; 0 where others cannot be predicted.
+    """
+
+    latency_ms: float
+    coverage: float
+
+
+class KernelTable:
+    """Kernels that were measured; others are predicted by costs fitted to these."""
+
+    def __init__(self, times: Iterable[KernelTime] = ()):
+        """Take what was measured; of a key that comes again the last counts."""
+        self.times: Mapping[str, KernelTime] = {time.key: time for time in times}
+
+    def sum(self, kernels: Sequence[Kernel]) -> KernelSum:
+        """Add up the kernels of a network, and the call."""
+        return self.sum_named((kernel.key, added_work(kernel)) for kernel in kernels)
+
+    def sum_named(self, kernels: Iterable[tuple[str, Work]]) -> KernelSum:
+        """Add up kernels of which no more is known than their keys and what work they add, and the call."""
+        total_us, covered_us, all_us = 0.0, 0.0, 0.0
+        is_known = True
+        for key, work in ((CALL, Work()), *kernels):
+            time = self.times.get(key)
+            if time is not None:
+                added = time.microseconds
+                covered_us += abs(added)
+            else:
+                added = 1000 * self.roofline.work_ms(work) if work.kernels else 0.0
+                is_known &= not work.kernels or added > 0
+            total_us += added
+            all_us += abs(added)
+        return KernelSum(total_us / 1000, covered_us / all_us if all_us and is_known else 0.0)
+
+    @cached_property
+    def roofline(self) -> Roofline:
+        """The costs that the measured kernels have by what they do; all 0 where they are too few to tell."""
+        known = [time for time in self.times.values() if time.microseconds >= _LEAST_US and time.work.kernels]
+        if len(known) < FEWEST_NETWORKS:
+            return Roofline()
+        return fit([time.work for time in known], [time.microseconds / 1000 for time in known], tied=SEVEN)
+
+
+def read_table(path: Path) -> KernelTable:
+    """Read a table of kernels; a last line that was cut off is left out.
+
+    Raises:
+        MoonasError: if it cannot be read, or is none.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            whole = (line for line in file if line.endswith("\n"))
+            rows = csv.DictReader(whole)
+            if tuple(rows.fieldnames or COLUMNS) != COLUMNS:
+                raise MoonasError(f"{path} is no table of kernels: its columns must be {', '.join(COLUMNS)}")
+            return KernelTable([_time(path, rows.line_num, row) for row in rows])
+    except OSError as error:
+        raise MoonasError(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MoonasError(f"{path} is no table of kernels: {error}") from error
+
+
+def _time(path: Path, line: int, row: Mapping[str, Any]) -> KernelTime:
+    if None in row or None in row.values():
+        raise MoonasError(f"{path}, line {line}: must have {len(COLUMNS)} columns: {', '.join(COLUMNS)}")
+    try:
+        work = Work(**{name: int(row[name]) for name in _WORK})
+        times = float(row["microseconds"]), float(row["uncertainty_us"])
+    except ValueError as error:
+        raise MoonasError(f"{path}, line {line}: {error}") from error
+    if not all(map(math.isfinite, times)):
+        raise MoonasError(f"{path}, line {line}: times must be finite, are {times[0]} and {times[1]}")
+    return KernelTime(row["kernel"], *times, work)
+
+
+def append_rows(path: Path, times: Sequence[KernelTime]) -> None:
+    """Add kernels to a table, which is made if there is none; a last line that was cut off is replaced.
+
+    Raises:
+        MoonasError: if it cannot be written.
+    """
+    try:
+        _append(path, times)
+    except OSError as error:
+        raise MoonasError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _append(path: Path, times: Sequence[KernelTime]) -> None:
+    with path.open("a+", encoding="utf-8", newline="") as file:
+        file.seek(0)
+        text = file.read()
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            file.truncate(len(whole.encode()))
+        rows = csv.writer(file, lineterminator="\n")
+        if not whole:
+            rows.writerow(COLUMNS)
+        for time in times:
+            figures = (f"{time.microseconds:.6g}", f"{time.uncertainty_us:.3g}")
+            rows.writerow((time.key, *figures, *asdict(time.work).values()))

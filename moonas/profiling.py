@@ -1,0 +1,209 @@
+"""Device profiles measured on this machine: a table of the kernels of a search space, and how well it predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import filelock
+import numpy as np
+
+from moonas.encoding.catalogue import encoding_of
+from moonas.errors import MoonasError
+from moonas.network.architecture import Task
+from moonas.spec.device import DeviceSpec, load_device_tree
+from moonas.spec.encoding import load_encoding
+from moonas.spec.provenance import SpaceSpec
+from moonas.study.assemble import device_profile
+from moonas.study.environment import machine
+from moonas.study.profile_file import CALIBRATED_ON, VALIDATED_ON, claim, prove
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from moonas.encoding.encoding import Encoding
+    from moonas.hardware.kernels import Kernel
+    from moonas.hardware.space import KernelSpace
+    from moonas.hardware.table import KernelTable
+
+_SECONDS_TO_LOAD = 0.04
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Profiling:
+    """A profile in the making.
+
+    Attributes:
+        path: of its YAML file; the table lies beside it.
+        device: what is measured, and how.
+        encoding: the search space.
+        space: its name.
+        task: what its networks are for.
+        seed: of the networks that are drawn.
+    """
+
+    path: Path
+    device: DeviceSpec
+    encoding: Encoding
+    space: str
+    task: Task
+    seed: int
+
+    @property
+    def table_path(self) -> Path:
+        """Of the table."""
+        return self.path.with_suffix(".csv")
+
+    def networks(self, stream: int) -> Iterator[nn.Module]:
+        """Draw networks at random, others for each stream."""
+        from moonas.evaluation.evaluator import Candidate, build
+
+        random = np.random.default_rng((self.seed, stream))
+        while True:
+            yield build(Candidate(self.encoding.decode(self.encoding.sample(random)), self.seed), self.task).eval()
+
+    def proof(self) -> list[nn.Module]:
+        """The networks on which a table is scaled and tried."""
+        return list(islice(self.networks(1), CALIBRATED_ON + VALIDATED_ON))
+
+    def kernels(self, network: nn.Module) -> list[Kernel]:
+        """The kernels of a network."""
+        from moonas.hardware.kernels import kernels_of
+        from moonas.hardware.trace import trace
+
+        operations = trace(network, self.task.input_shape, batch=self.device.batch)
+        return kernels_of(operations, self.device.fusion)
+
+
+def plan(
+    name: str,
+    encoding: str,
+    task: Task,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    folder: Path = Path("hw_profiles"),
+    seed: int = 0,
+) -> Profiling:
+    """Say what is to be measured.
+
+    Args:
+        name: of the profile.
+        encoding: a search space, by name or path.
+        task: what its networks are for.
+        changes: to `hw_profiles/here.yaml`, as `{"runtime": "torch"}`.
+        overrides: dotted path -> value, laid over the encoding, as `{"resolution": 32}`.
+        folder: where the profile comes to lie.
+        seed: of the networks that are drawn.
+
+    Raises:
+        MoonasError: if there is no such encoding, or nothing can be timed so.
+    """
+    from moonas.hardware.predict import FUSION
+
+    tree = {**load_device_tree("here"), "name": name, **(changes or {})}
+    device = DeviceSpec.model_validate({**tree, "fusion": FUSION[tree["runtime"]], "power": None})
+    space = encoding_of(load_encoding(encoding, overrides=overrides))
+    said = ", ".join([encoding, *(f"{path}={value}" for path, value in (overrides or {}).items())])
+    return Profiling(folder / f"{name}.yaml", device, space, said, task, seed)
+
+
+def measure(profiling: Profiling, progress: Progress = lambda line: None) -> DeviceSpec:
+    """Measure a profile, or go on where it was interrupted, and write it.
+
+    Raises:
+        MoonasError: if there is another profile of this name, another process measures it, or it cannot be written.
+    """
+    with _alone(profiling.path):
+        return _measure(profiling, progress)
+
+
+def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
+    from moonas.hardware.kernel_times import CALL, time_call, time_kernels
+    from moonas.hardware.table import append_rows, read_table
+
+    space = find_kernels(profiling, progress)
+    spec = described(profiling, space).on(machine(profiling.device.runtime))
+    claim(profiling.path, spec)
+    device = device_profile(spec)
+    known = read_table(profiling.table_path).times if profiling.table_path.exists() else {}
+    missing = [kernel for kernel in space.kernels if kernel.key not in known]
+    if CALL not in known:
+        append_rows(profiling.table_path, [time_call(device, weight_bytes=space.weight_bytes, seed=profiling.seed)])
+    done = len(space.kernels) - len(missing)
+    for times in time_kernels(missing, device, weight_bytes=space.weight_bytes, seed=profiling.seed):
+        append_rows(profiling.table_path, times)
+        done += len(times)
+        progress(f"{done:,} of {len(space.kernels):,} kernels measured")
+    return _proved(profiling, spec, read_table(profiling.table_path), progress)
+
+
+def find_kernels(profiling: Profiling, progress: Progress = lambda line: None) -> KernelSpace:
+    """Find the kernels of the search space."""
+    from moonas.hardware.space import kernel_space
+
+    def told(networks: int, kernels: int) -> None:
+        if networks % 25 == 0:
+            progress(f"{networks} networks drawn, with {kernels:,} kernels")
+
+    return kernel_space(profiling.networks(0), profiling.kernels, progress=told)
+
+
+def minutes(profiling: Profiling, space: KernelSpace) -> float:
+    """About how long it takes to measure them, with what makes their inputs."""
+    from moonas.hardware.replay import place_of
+
+    timed = len(space.kernels) + len({place_of(kernel) for kernel in space.kernels})
+    return timed * (profiling.device.rounds * profiling.device.round_ms / 1000 + _SECONDS_TO_LOAD) / 60
+
+
+def described(profiling: Profiling, space: KernelSpace) -> DeviceSpec:
+    """The profile, before anything was timed, and but for the machine."""
+    about = SpaceSpec(
+        encoding=profiling.space,
+        input_shape=profiling.task.input_shape,
+        classes=profiling.task.classes,
+        unseen=round(space.unseen, 5),
+        weight_bytes=space.weight_bytes,
+    )
+    return profiling.device.model_copy(update={"table": profiling.table_path.name, "space": about})
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep a profile to this process.
+
+    Raises:
+        MoonasError: if another one has it, or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path.with_name(f".{path.stem}.lock"), blocking=False, thread_local=False)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise MoonasError(f"{path} is being measured by another process; wait, or choose another name") from error
+    except OSError as error:
+        raise MoonasError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _proved(profiling: Profiling, spec: DeviceSpec, table: KernelTable, progress: Progress) -> DeviceSpec:
+    """Time networks, and see how well the table predicts them."""
+    from moonas.hardware.latency import measure
+    from moonas.hardware.runtime import prepare
+
+    device = device_profile(spec)
+    networks = profiling.proof()
+    progress(f"{len(networks)} networks are timed, to see how well the table predicts them")
+    timed = [prepare(network, profiling.task.input_shape, device) for network in networks]
+    measured = [each.best for each in measure(timed, device, patience=device.rounds, seed=profiling.seed)]
+    sums = [table.sum(profiling.kernels(network)).latency_ms for network in networks]
+    return prove(profiling.path, spec, measured_ms=measured, sums_ms=sums)

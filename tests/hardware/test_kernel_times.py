@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from moonas.hardware import kernel_times
+from moonas.hardware.device import DeviceProfile
+from moonas.hardware.kernel_times import CALL, KernelTime, time_call, time_kernels
+from moonas.hardware.kernels import Kernel, kernels_of
+from moonas.hardware.latency import Latency
+from moonas.hardware.replay import KernelInContext, Nothing, Replayed, place_of
+from moonas.hardware.table import KernelTable
+from moonas.hardware.trace import trace
+
+DEVICE = DeviceProfile("here", "measured", "cpu", "torch", 1, 1, 2, 0.001)
+CALL_US, PREFIX_US = 3.0, 11.0
+STEADY = Latency(
+    best=1.0,
+    median=1.0,
+    p10=1.0,
+    p90=1.0,
+    uncertainty=0.0,
+    repeatability=0.0,
+    calls=4,
+    rounds=2,
+    cpu_over_wall=1.0,
+)
+
+
+def cost_us(kernel: Kernel) -> float:
+    return 1.0 + len(kernel.key) % 17
+
+
+class Laboratory:
+    """Stands for the runtime and the clock: parts have known costs.
+
+    Attributes:
+        groups: the modules that were timed together, in order.
+    """
+
+    def __init__(self) -> None:
+        self.groups: list[list[Replayed]] = []
+        self.done: list[str] = []
+        self._modules: dict[int, Replayed] = {}
+        self._kept: list[Callable[[], None]] = []
+
+    def prepare_parts(self, module: Replayed, inputs: Any, device: DeviceProfile, *, copies: int) -> list[Any]:
+        def call(copy: int) -> Callable[[], None]:
+            def run() -> None:
+                self.done.append(f"{type(module).__name__} {copy}")
+
+            self._kept.append(run)
+            self._modules[id(run)] = module
+            return run
+
+        return [call(copy) for copy in range(copies)]
+
+    def prepare(self, module: Replayed, shape: Any, device: DeviceProfile) -> Any:
+        return self.prepare_parts(module, (), device, copies=1)[0]
+
+    def measure(
+        self, timed: Sequence[Any], device: Any, *, before: Sequence[Any], seed: int, patience: int = 0
+    ) -> list[Latency]:
+        modules = [self._modules[id(each)] for each in timed]
+        self.groups.append(modules)
+        for each, prior in zip(timed, before, strict=True):
+            prior()
+            each()
+        return [replace(STEADY, best=self._us(module) / 1000, repeatability=0.1) for module in modules]
+
+    def _us(self, module: Replayed) -> float:
+        if isinstance(module, KernelInContext):
+            prefixes = sum(not isinstance(each, nn.Identity) for each in module.prefixes)
+            return CALL_US + PREFIX_US * prefixes + cost_us(Kernel(module._steps))
+        return CALL_US + PREFIX_US * len(getattr(module, "prefixes", ()))
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> Laboratory:
+    made = Laboratory()
+    for name in ("prepare", "prepare_parts", "measure"):
+        monkeypatch.setattr(kernel_times, name, getattr(made, name))
+    return made
+
+
+class Chain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.last = nn.Linear(8, 5)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        made = self.first(images).relu()
+        made = made + self.second(made).sigmoid()
+        return self.last(made.mean((2, 3)))
+
+
+def chain() -> list[Kernel]:
+    return kernels_of(trace(Chain(), (3, 8, 8)), ("relu", "sigmoid"))
+
+
+def layers(count: int) -> list[Kernel]:
+    return [kernels_of(trace(nn.Conv2d(4, 1 + i, 1), (4, 4, 4)), ())[0] for i in range(count)]
+
+
+def times(kernels: Sequence[Kernel]) -> list[list[KernelTime]]:
+    return list(time_kernels(kernels, DEVICE, weight_bytes=40_000))
+
+
+def test_a_kernel_takes_the_difference_to_its_context(lab: Laboratory) -> None:
+    (found,) = times(chain())
+    by_key = {time.key: time for time in found}
+    assert set(by_key) == {kernel.key for kernel in chain()}
+    for kernel in chain():
+        time = by_key[kernel.key]
+        assert time.microseconds == pytest.approx(cost_us(kernel))
+        context = CALL_US + PREFIX_US * len(kernel.outside_shapes)
+        assert time.uncertainty_us == pytest.approx(0.1 * (2 * context + cost_us(kernel)))
+        assert (time.work.calls, time.work.kernels, time.work.bytes) == (0, 1, kernel.bytes)
+
+
+def test_the_kernels_of_a_chain_and_the_call_add_up_to_the_network(lab: Laboratory) -> None:
+    table = KernelTable([time_call(DEVICE, weight_bytes=40_000), *times(chain())[0]])
+    found = table.sum(chain())
+    assert found.latency_ms == pytest.approx((CALL_US + sum(map(cost_us, chain()))) / 1000)
+    assert found.coverage == pytest.approx(1)
+
+
+def test_each_context_is_timed_once_a_group(lab: Laboratory) -> None:
+    kernels = chain()
+    times(kernels)
+    (group,) = lab.groups
+    assert len(group) == len(kernels) + len({place_of(kernel) for kernel in kernels})
+
+
+def test_groups_have_no_more_than_so_many(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_times, "_TOGETHER", 4)
+    found = times(layers(10))
+    assert [len(group) for group in found] == [4, 4, 2]
+    assert [sum(isinstance(each, KernelInContext) for each in group) for group in lab.groups] == [4, 4, 2]
+    assert [sum(isinstance(each, Nothing) for each in group) for group in lab.groups] == [1, 1, 1]
+
+
+def test_a_group_is_given_before_the_next_is_timed(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_times, "_TOGETHER", 2)
+    groups = time_kernels(layers(4), DEVICE, weight_bytes=40_000)
+    assert lab.groups == []
+    next(groups)
+    assert len(lab.groups) == 1
+
+
+def test_before_each_call_comes_the_rest_of_the_network_and_a_copy(lab: Laboratory) -> None:
+    times(layers(1))
+    assert lab.done == [
+        *("Rest 0", "KernelInContext 1", "KernelInContext 0"),
+        *("Rest 0", "Nothing 1", "Nothing 0"),
+    ]
+
+
+def test_a_call_is_timed_after_the_rest_of_the_network(lab: Laboratory) -> None:
+    found = time_call(DEVICE, weight_bytes=40_000)
+    assert (found.key, found.microseconds, found.work.calls) == (CALL, pytest.approx(CALL_US), 1)
+    assert lab.done == ["Rest 0", "Nothing 0"]
+
+
+def test_nothing_takes_no_time(lab: Laboratory) -> None:
+    assert times([]) == []
+    assert lab.groups == []
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "torch"])
+def test_kernels_are_timed_in_both_runtimes(runtime: Any) -> None:
+    device = DeviceProfile("here", "measured", "cpu", runtime, 1, 1, 2, 0.001)
+    (found,) = time_kernels(chain(), device, weight_bytes=40_000)
+    assert {time.key for time in found} == {kernel.key for kernel in chain()}
+    assert time_call(device, weight_bytes=40_000).microseconds > 0

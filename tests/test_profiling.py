@@ -1,0 +1,209 @@
+"""Profiles of this machine, as they are measured, kept and used."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from moonas import profiling
+from moonas.cli import app
+from moonas.errors import MoonasError
+from moonas.hardware import kernel_times
+from moonas.hardware.kernel_times import CALL
+from moonas.hardware.table import append_rows, read_table
+from moonas.network.architecture import Task
+from moonas.profiling import Profiling, measure, plan
+from moonas.spec.device import load_device_tree
+
+SPACE = """
+family: staged_cnn
+stem: {width: 4, kernel: 3, stride: 2}
+stages:
+  - {block: [plain, residual], depth: 1, width: [4, 6], kernel: 3, stride: 2}
+"""
+COMMAND = "profile mine --encoding few.yaml --input 1x8x8 --classes 3 --rounds 2 --round-ms 0.01"
+QUICK = {"rounds": 2, "round_ms": 0.01}
+
+
+@pytest.fixture(autouse=True)
+def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search space of four networks, few of which are timed whole, and no profile yet."""
+    monkeypatch.setattr(profiling, "VALIDATED_ON", 4)
+    monkeypatch.chdir(tmp_path)
+    Path("few.yaml").write_text(SPACE)
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many kernels were timed, for each call."""
+    asked: list[int] = []
+    real = kernel_times.time_kernels
+
+    def counted(kernels: Any, *args: Any, **options: Any) -> Any:
+        asked.append(len(kernels))
+        return real(kernels, *args, **options)
+
+    monkeypatch.setattr(kernel_times, "time_kernels", counted)
+    return asked
+
+
+def planned(**changes: Any) -> Profiling:
+    return plan("mine", "few.yaml", Task((1, 8, 8), 3), changes={**QUICK, **changes})
+
+
+def moonas_command(line: str) -> Result:
+    return CliRunner().invoke(app, shlex.split(line), catch_exceptions=False)
+
+
+def test_a_profile_is_written_with_its_table_its_scale_and_how_well_it_proved() -> None:
+    result = moonas_command(COMMAND)
+    assert result.exit_code == 0
+    assert "search with --set device=mine" in result.stdout.replace("\n", " ")
+    tree = load_device_tree("mine")
+    table = read_table(Path(tree["table"]))
+    assert {kernel.key for kernel in profiling.find_kernels(planned()).kernels} | {CALL} == set(table.times)
+    assert tree["scale"] > 0
+    assert tree["validation"]["networks"] == profiling.VALIDATED_ON
+    assert (tree["space"]["encoding"], tree["space"]["input_shape"], tree["space"]["classes"]) == (
+        "few.yaml",
+        (1, 8, 8),
+        3,
+    )
+    assert sorted(path.name for path in Path("hw_profiles").iterdir() if path.name[0] != ".") == [
+        "mine.csv",
+        "mine.yaml",
+    ]
+
+
+def test_a_profile_that_was_measured_is_listed() -> None:
+    measure(planned())
+    result = moonas_command("list hw_profiles")
+    assert "mine" in result.stdout
+    assert "kernels of few.yaml" in " ".join(result.stdout.split())
+
+
+def test_an_interrupted_profile_goes_on_with_what_is_missing(timed: list[int]) -> None:
+    made = planned()
+    measure(made)
+    whole = made.table_path.read_text()
+    lines = whole.splitlines(keepends=True)
+    made.table_path.write_text("".join(lines[:5]) + lines[5][:-3])
+    measure(made)
+    assert timed == [len(lines) - 2, len(lines) - 5]  # of the lines, one is the header, and one the call
+    assert made.table_path.read_text().startswith("".join(lines[:5]))
+    assert len(read_table(made.table_path).times) == len(made.table_path.read_text().splitlines()) - 1 == len(lines) - 1
+
+
+def test_a_finished_profile_is_only_tried_again(timed: list[int]) -> None:
+    measure(planned())
+    before = planned().table_path.read_bytes()
+    measure(planned())
+    assert timed[1] == 0
+    assert planned().table_path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda tree: tree["machine"].update(processor="Z80"), "machine.processor: was Z80, is "),
+        (lambda tree: tree["space"].update(encoding="tiny"), "space.encoding: was tiny, is few.yaml"),
+        (lambda tree: tree.update(threads=3), "threads: was 3, is 1"),
+    ],
+)
+def test_another_profile_of_the_same_name_is_left_alone(change: Any, sentence: str) -> None:
+    made = planned()
+    measure(made)
+    tree = yaml.safe_load(made.path.read_text())
+    change(tree)
+    made.path.write_text(yaml.safe_dump(tree))
+    before = made.path.read_bytes(), made.table_path.read_bytes()
+    result = moonas_command(COMMAND)
+    assert result.exit_code == 2
+    assert f"is another profile ({sentence}" in result.stderr
+    assert "choose another name, or remove it" in result.stderr
+    assert (made.path.read_bytes(), made.table_path.read_bytes()) == before
+
+
+def test_a_table_without_its_profile_is_left_alone() -> None:
+    Path("hw_profiles").mkdir()
+    planned().table_path.write_text("mine\n")
+    with pytest.raises(MoonasError, match="is there without its profile"):
+        measure(planned())
+    assert planned().table_path.read_text() == "mine\n"
+
+
+def test_two_processes_do_not_measure_one_profile_at_once() -> None:
+    Path("hw_profiles").mkdir()
+    with filelock.FileLock("hw_profiles/.mine.lock"):
+        result = moonas_command(COMMAND)
+    assert result.exit_code == 2
+    assert "mine.yaml is being measured by another process; wait, or choose another name" in result.stderr
+    assert not planned().path.exists()
+
+
+def test_a_dry_run_measures_and_writes_nothing(timed: list[int]) -> None:
+    result = moonas_command(f"{COMMAND} --dry-run")
+    assert result.exit_code == 0
+    kernels = len(profiling.find_kernels(planned()).kernels)
+    assert f"{kernels} kernels in 30 networks" in result.stdout
+    assert timed == []
+    assert not Path("hw_profiles").exists()
+
+
+def test_an_unknown_encoding_is_refused() -> None:
+    result = moonas_command("profile mine --encoding tiny_cn")
+    assert result.exit_code == 2
+    assert "tiny_cn" in result.stderr
+    assert "tiny_cnn" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("hw_profiles").write_text("a file")
+    monkeypatch.setattr(profiling, "find_kernels", lambda *_: pytest.fail("networks were drawn"))
+    result = moonas_command(COMMAND)
+    assert result.exit_code == 2
+    assert "cannot be written: " in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch, timed: list[int]) -> None:
+    monkeypatch.setattr(kernel_times, "_TOGETHER", 3)
+    real = kernel_times._time_together
+
+    def interrupted(*args: Any) -> Any:
+        if len(read_table(planned().table_path).times) > 3:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel_times, "_time_together", interrupted)
+        result = moonas_command(COMMAND)
+    assert result.exit_code == 130
+    assert "The same command goes on" in result.stderr
+    assert len(read_table(planned().table_path).times) == 4  # the call, and a group
+    assert "not tried yet" in planned().path.read_text()
+    assert moonas_command(COMMAND).exit_code == 0
+    assert timed[1] == timed[0] - 3
+
+
+def test_quiet_prints_nothing() -> None:
+    result = moonas_command(f"{COMMAND} --quiet")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_times_that_add_up_to_nothing_are_refused() -> None:
+    made = planned()
+    measure(made)
+    known = read_table(made.table_path).times.values()
+    made.table_path.unlink()
+    append_rows(made.table_path, [replace(time, microseconds=-5.0) for time in known])
+    with pytest.raises(MoonasError, match="take no time together"):
+        measure(made)
