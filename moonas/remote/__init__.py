@@ -1,0 +1,1 @@
+"""Profiles of other devices: a bundle that measures itself there, and what comes back."""

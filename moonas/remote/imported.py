@@ -1,0 +1,69 @@
+"""A device profile made of the results of a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moonas.spec.device import DeviceSpec
+from moonas.spec.results import GroupResultSpec, ResultsSpec, read_results
+from moonas.study.profile_file import claim, prove
+
+if TYPE_CHECKING:
+    from moonas.hardware.kernel_times import KernelTime
+    from moonas.hardware.latency import Latency
+
+
+def import_results(path: Path, *, name: str | None = None, folder: Path = Path("hw_profiles")) -> DeviceSpec:
+    """Make a profile of what `measure.py` brought back: its YAML file, and the table beside it.
+
+    Neither the encoding nor the bundle is needed: the results say which kernels each network has.
+
+    Args:
+        path: of the results.
+        name: of the profile; as the bundle says.
+        folder: where it comes to lie.
+
+    Raises:
+        SpecError: if these are no results, or not complete.
+        MoonasError: if there is another profile of this name.
+    """
+    from moonas.hardware.roofline import Work
+    from moonas.hardware.table import append_rows, read_table
+
+    results = read_results(path)
+    manifest = results.manifest
+    name = name or manifest.profile.name
+    profile, table = folder / f"{name}.yaml", folder / f"{name}.csv"
+    changes = {"name": name, "table": table.name, "rounds": results.rounds}
+    spec = manifest.profile.model_copy(update=changes).on(results.device)
+    claim(profile, spec)
+    table.unlink(missing_ok=True)
+    append_rows(table, kernel_times(results))
+    known = read_table(table)
+    named = [[(key, Work(*manifest.works[key])) for key in keys] for keys in manifest.networks]
+    sums = [known.sum_named(parts).latency_ms for parts in named]
+    measured = [each.best for each in _latencies(results.groups[-1])]
+    return prove(profile, spec, measured_ms=measured, sums_ms=sums)
+
+
+def kernel_times(results: ResultsSpec) -> list[KernelTime]:
+    """What the kernels took, the call first."""
+    from moonas.hardware.kernel_times import Comparison, call_time
+    from moonas.hardware.roofline import Work
+
+    works = results.manifest.works
+    times = [call_time(_latencies(results.groups[0])[0])]
+    for group, result in zip(results.manifest.groups, results.groups, strict=True):
+        found = _latencies(result)
+        compared = (Comparison(c.key, Work(*works[c.key]), c.whole, c.less) for c in group.comparisons)
+        times += [comparison.time(found) for comparison in compared]
+    return times
+
+
+def _latencies(result: GroupResultSpec) -> Sequence[Latency]:
+    from moonas.hardware.latency import Latency
+
+    figures = (each.model_dump().items() for each in result.figures)
+    return [Latency(**{name.removesuffix("_ms"): value for name, value in each}) for each in figures]
