@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from moonas.problem.trial import Trial as Trial
     from moonas.spec.load import objective as objective
     from moonas.strategy.strategy import Strategy as Strategy
+    from moonas.study.check import check as check
     from moonas.study.start import load as load
     from moonas.study.start import search as search
     from moonas.study.study import Study as Study
@@ -44,6 +45,7 @@ _HOMES = {
     "TreeEncoding": "moonas.encoding.tree",
     "Trial": "moonas.problem.trial",
     "architecture": "moonas.encoding.catalogue",
+    "check": "moonas.study.check",
     "load": "moonas.study.start",
     "objective": "moonas.spec.load",
     "search": "moonas.study.start",
@@ -66,6 +68,7 @@ __all__ = [
     "TreeEncoding",
     "Trial",
     "architecture",
+    "check",
     "load",
     "objective",
     "search",

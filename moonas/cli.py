@@ -1,4 +1,4 @@
-"""The command `moonas`: run, space, audit, show, list, copy."""
+"""The command `moonas`: run, check, profile, space, audit, show, list, copy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import typer
 
 from moonas import content, design_space
 from moonas.audit import Audit, audit_of
+from moonas.checking import check
 from moonas.errors import MoonasError
+from moonas.profile import app as profile
 from moonas.run import parse_assignments, run
 from moonas.show import app as show
 from moonas.terminal import exit_codes, say, stop_cleanly, while_read
@@ -22,7 +24,9 @@ app = typer.Typer(
     help="Search for neural networks that are accurate, fast and small on the device they will run on.",
 )
 app.command()(run)
+app.command()(check)
 app.add_typer(show, name="show")
+app.add_typer(profile, name="profile")
 
 
 def main() -> None:
@@ -146,7 +150,7 @@ def list_content(
             for name, path in found.items():
                 own = "" if path.parent == content.shipped_folder(each) else f" ({path})"
                 size = f"{_encoding_size(path):<46} " if each == "encodings" else ""
-                say(f"  {name:<18} {size}{content.summary(path)}{own}")
+                say(f"  {name:<22} {size}{content.summary(path)}{own}")
 
 
 def _encoding_size(path: Path) -> str:

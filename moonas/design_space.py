@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moonas.errors import MoonasError, UnknownNameError, one_line
-from moonas.spec.metric import LATENCY_COLUMNS
+from moonas.spec.metric import metric_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,7 +178,9 @@ def _named(objectives: Sequence[Objective]) -> str:
 def _spaces(*studies: Study) -> dict[str, pd.DataFrame]:
     """The trials of each study by a name, if they can be compared."""
     first = studies[0]
-    device = ("device",) if first.objectives[0].metric in LATENCY_COLUMNS else ()
+    judged = first.objectives[0].metric
+    metric = metric_of(judged)
+    device = ("device", "devices") if metric is not None and metric.source in ("latency", "energy") else ()
     spaces: dict[str, pd.DataFrame] = {}
     named = [study.spec.encoding.name for study in studies]
     for study in studies:
@@ -188,6 +190,9 @@ def _spaces(*studies: Study) -> dict[str, pd.DataFrame]:
                 raise MoonasError(f"{what}: its {part} differs")
         if study.objectives[0] != first.objectives[0]:
             raise MoonasError(f"{what}: its first objective is {study.objectives[0].metric}")
+        if study.metric_notes.get(judged) != first.metric_notes.get(judged):  # energies measured, and modelled
+            how = f"its {judged} is {study.metric_notes[judged]}, and not {first.metric_notes[judged]}"
+            raise MoonasError(f"{what}: {how}")
         trials, name = study.trials, study.spec.encoding.name
         if not trials["state"].isin(["complete", "failed"]).any():
             raise MoonasError(f"{study.out} holds no network that keeps the limits, so there is nothing to judge")

@@ -43,6 +43,10 @@ class DataError(MoonasError):
     """The data set cannot serve: missing, malformed, of one class, too small to be split."""
 
 
+class MeterError(MoonasError):
+    """Energy cannot be measured: there is no meter, or it tells nothing that can be used."""
+
+
 class RunFolderError(MoonasError):
     """The run folder is held by another process, belongs to another problem, or cannot be written."""
 

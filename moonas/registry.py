@@ -114,6 +114,18 @@ def import_path(path: str) -> Any:
     return found
 
 
+def import_extra(package: str, extra: str) -> Any:
+    """Import a package that comes with an extra of moonas.
+
+    Raises:
+        MoonasError: naming the extra, if it is not installed.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise MoonasError(f"{package} is not installed; pip install 'moonas[{extra}]'") from error
+
+
 def _public_names(module: Any) -> list[str]:
     return [name for name in dir(module) if callable(getattr(module, name, None)) and not name.startswith("_")]
 
@@ -195,3 +207,14 @@ STRATEGIES = Registry(
     {"nsga2": "moonas.strategy.nsga2:NSGA2", "random": "moonas.strategy.random_search:RandomSearch"},
     "moonas.strategies",
 )
+METERS = Registry(
+    "meter",
+    {
+        "nvml": "moonas.hardware.meter.nvml:find",
+        "rapl": "moonas.hardware.meter.rapl:find",
+        "jetson": "moonas.hardware.meter.ina3221:find",
+        "raspberry_pi_5": "moonas.hardware.meter.pmic:find",
+    },
+    "moonas.meters",
+)
+"""Functions f(processor, root) that give a `moonas.hardware.meter.meter.Meter`; tried in this order."""

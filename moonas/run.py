@@ -125,22 +125,26 @@ def _announce(study: Study) -> None:
 
 def _conclude(study: Study) -> None:
     """Print the front, where everything is, and what can be done next."""
-    from moonas.report.remarks import remarks
     from moonas.report.table import print_front, wide_console
+    from moonas.spec.metric import AT, FRONT_COLUMNS
+    from moonas.study.retrospect import retrospect
 
     trials, front = study.trials, study.front
     named = [objective.metric for objective in study.objectives]
-    others = [metric for metric in study.metrics if metric not in named and not metric.startswith("latency_")]
+    hidden = [name for name in study.metrics if name.startswith(("latency_", "energy_")) and name != "latency_ms"]
+    hidden = [*named, *(name for name in hidden if AT not in name)]
+    others = [metric for metric in study.metrics if metric not in hidden]
+    timed = [metric for metric in FRONT_COLUMNS[:2] if metric in front]
     if len(front):
         with while_read():
-            print_front(wide_console(), front, study.objectives, others)
+            print_front(wide_console(), front, study.objectives, others, beside=timed, notes=study.metric_notes)
     else:
         say(f"No network is on the front. {_most_common_error(trials)}")
     counts = ", ".join(f"{count} {state}" for state, count in trials["state"].value_counts().items())
     share = study.hypervolume["hypervolume"].iloc[-1] if len(trials) else 0.0
     files = [name for name in ("pareto.csv", "pareto.png", "trials.csv", "rungs.csv") if (study.out / name).exists()]
     say(f"{counts}; hypervolume {share:.4f}; in {study.out}: {', '.join(files)}")
-    for remark in remarks(trials, study.spec.score):
+    for remark in retrospect(study, trials, front):
         say(remark)
     if len(front):
         say(f"In Python: study = moonas.load({str(study.out)!r}); study.architecture(KEY).build(study.task)")

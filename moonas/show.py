@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from moonas.network.architecture import Architecture, Task
     from moonas.spec.family import EncodingSpec
 
+_USUAL = (3, 32, 32), 10
+"""What networks are for where nobody says so: images in classes."""
 _SAMPLES, _DRAWS = 5, 50
 """Random architectures, and how many are drawn until so many differ: a space may hold less."""
 
@@ -47,7 +49,7 @@ def show_encoding(
 
         spec = load_encoding(name)
         encoding = encoding_of(spec)
-        task = _task(shape, classes, lambda: _published(spec) or Task((3, 32, 32), 10))
+        task = _task(shape, classes, lambda: _published(spec) or Task(*_USUAL))
         say(f"{name}: {spec.family}, {len(encoding.genes)} genes, {encoding.extent}")
         _print(_genes(encoding), "Genes, with their choices")
         with _explained(f"{name}: decoding"):
@@ -112,6 +114,14 @@ def _published(spec: EncodingSpec) -> Task | None:
     from moonas.network.architecture import Task
 
     return None if spec.task is None else Task(spec.task.input_shape, spec.task.classes)
+
+
+def task_for(encoding: str, shape: str | None, classes: int | None) -> Task:
+    """What the networks of an encoding are for: as the options say, else as its file does."""
+    from moonas.network.architecture import Task
+    from moonas.spec.encoding import load_encoding
+
+    return _task(shape, classes, lambda: _published(load_encoding(encoding)) or Task(*_USUAL))
 
 
 def _task(shape: str | None, classes: int | None, own: Callable[[], Task]) -> Task:

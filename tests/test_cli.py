@@ -68,6 +68,27 @@ def test_a_rung_that_tells_nothing_is_remarked_on(blank: str) -> None:
     assert "4 of 4 stopped networks were no better than chance: the first rung is too short" in result.stdout
 
 
+def test_a_predicted_latency_says_under_the_table_and_at_the_end_what_it_is(here: Path) -> None:
+    objectives = "[{metric: params}, {metric: latency_ms}, {metric: latency_ms@t4}]"
+    result = moonas_command(f"run mine.yaml --set device=raspberry_pi_4 --set 'objectives={objectives}'")
+    assert result.exit_code == 0
+    note = "latency_ms: predicted by hw_profiles/raspberry_pi_4 (fitted, +-10 %), ncnn on CPU, 1 thread, batch 1"
+    assert note in result.stdout.splitlines()
+    assert "latency_ms@t4: predicted by hw_profiles/t4 (spec-sheet, rank only)" in result.stdout
+    assert "Warning: latency_ms@t4 is predicted from a data sheet" in result.stdout
+    assert "latency_ms is predicted with an error that was found for images of at least 128 pixels" in result.stdout
+    assert "raspberry_pi_4 has no table of kernels that was measured on this machine" in result.stdout
+
+
+def test_a_front_that_was_timed_in_the_end_is_shown_beside_what_was_searched(here: Path) -> None:
+    objectives = "[{metric: flops, goal: maximize}, {metric: latency_ms}]"
+    device = "{name: here, runtime: torch, rounds: 2, round_ms: 0.1}"
+    result = moonas_command(f"run mine.yaml --set 'device={device}' --set 'objectives={objectives}'")
+    assert result.exit_code == 0
+    assert all(f" {name} " in result.stdout for name in ("latency_ms", "measured_latency_ms"))
+    assert "were not measured" not in result.stdout
+
+
 def test_the_module_and_the_command_are_the_same(here: Path) -> None:
     assert python("-m", "moonas.run", "mine.yaml", "--out", "a", "--quiet").returncode == 0
     assert moonas_command("run mine.yaml --out b --quiet").exit_code == 0
@@ -180,7 +201,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(line: str, message: str) -> N
 def test_list_names_everything_that_is_shipped(here: Path) -> None:
     result = moonas_command("list")
     assert result.exit_code == 0
-    for name in ("digits", "digits_tiny", "fashion_mnist", "small_cnn", "tiny_cnn", "here"):
+    for name in ("digits", "digits_power", "digits_tiny", "fashion_mnist", "small_cnn", "tiny_cnn", "here"):
         line = next(line for line in result.stdout.splitlines() if line.split()[:1] == [name])
         assert len(line.split()) > 3, "a name without a summary"
 

@@ -12,6 +12,8 @@ from moonas.benchmark.encodings import encodings
 from moonas.benchmark.halving import halving
 from moonas.benchmark.loop import loop
 from moonas.benchmark.memory import memory
+from moonas.benchmark.predictions import predictions
+from moonas.benchmark.profiles import profiles
 from moonas.benchmark.proxies import proxies
 from moonas.benchmark.strategies import strategies
 from moonas.benchmark.training import training
@@ -31,7 +33,7 @@ def with_manners(command: Callable[..., None]) -> Callable[..., None]:
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=benchmark.__doc__)
-for command in (loop, memory, strategies, encodings, training, proxies, halving):
+for command in (loop, memory, strategies, encodings, training, proxies, halving, profiles, predictions):
     app.command()(with_manners(command))
 
 if __name__ == "__main__":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moonas.errors import CandidateError, WorkerStartError, one_line
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Failure, Outcome
 from moonas.evaluation.pending import Pending
 
-_LARGEST_BATCH = 32
+LARGEST_BATCH = 32
 """Candidates that an evaluator gets together: all of them are in memory at once."""
 
 Answer = Future[tuple[list[Outcome], float]]
@@ -19,14 +19,20 @@ Answer = Future[tuple[list[Outcome], float]]
 
 @dataclass(frozen=True)
 class Asking:
-    """How the evaluators of a study are asked, which the executor's workers have installed under its name."""
+    """How the evaluators of a study are asked, which the executor's workers have installed under its name.
+
+    Attributes:
+        largest_batch: candidates that an evaluator gets together at most.
+    """
 
     executor: Executor
     study: str
+    largest_batch: int = LARGEST_BATCH
 
     def submit(self, stage: int, chunk: Sequence[Pending]) -> Answer:
         """Ask evaluator number `stage`, and do not wait."""
-        return self.executor.submit(worker.evaluate, self.study, stage, [pending.candidate for pending in chunk])
+        candidates = [replace(pending.candidate, known=pending.metrics) for pending in chunk]
+        return self.executor.submit(worker.evaluate, self.study, stage, candidates)
 
     def ask(self, stage: int, batch: Sequence[Pending], *, together: bool) -> Iterator[Pending]:
         """Ask one evaluator about a batch, and yield each candidate when it is answered.
@@ -34,7 +40,7 @@ class Asking:
         A chunk that breaks as a whole (its worker died, its time ran out) is taken apart, to find who broke it; and who
         fails in company is asked again alone, for the company may have taken all memory.
         """
-        size = _LARGEST_BATCH if together else 1
+        size = self.largest_batch if together else 1
         chunks = [list(batch[start : start + size]) for start in range(0, len(batch), size)]
         while chunks:
             # What wants the machine for itself goes one at a time, also when a batch was taken apart.

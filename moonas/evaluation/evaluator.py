@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -32,10 +32,12 @@ class Candidate:
     Attributes:
         architecture: what is to be built.
         seed: of everything random in its evaluation; derived from the study's seed and the architecture's key.
+        known: what was measured of it before, by metric.
     """
 
     architecture: Architecture
     seed: int
+    known: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

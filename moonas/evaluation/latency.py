@@ -1,10 +1,11 @@
-"""Latency as a metric: a batch of candidates, timed side by side."""
+"""Latency as a metric: measured on the device, a batch of candidates side by side, or predicted of devices."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome, attempt, build
@@ -51,19 +52,19 @@ class DryRunEvaluator(Evaluator):
         return {}
 
 
-class LatencyEvaluator(Evaluator):
-    """Times whole networks on the device, all candidates of a batch in interleaved rounds."""
+class SideBySideEvaluator(Evaluator):
+    """Measures whole networks on the device, all candidates of a batch side by side."""
 
     gated = True
     together = True
 
     def __init__(self, metrics: Sequence[str], load: Loader, measure: Callable[[Sequence[Any]], Sequence[Any]]):
-        """Take what loads a candidate, and what times loaded ones side by side."""
+        """Take what loads a candidate, and what measures loaded ones side by side."""
         self.metrics = tuple(metrics)
-        self._load, self._time = load, measure
+        self._load, self._measure = load, measure
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
-        """Load all candidates, then time those that ran."""
+        """Load all candidates, then measure those that ran."""
         inferences: list[Any] = []
 
         def load(candidate: Candidate) -> Mapping[str, float]:
@@ -71,14 +72,54 @@ class LatencyEvaluator(Evaluator):
             return {}
 
         outcomes = [attempt(partial(load, candidate)) for candidate in candidates]
-        timings = iter(self._time(inferences))
-        return [outcome if isinstance(outcome, Failure) else self._metrics(next(timings)) for outcome in outcomes]
+        results = iter(self._measure(inferences) if inferences else ())
+        return [
+            outcome if isinstance(outcome, Failure) else attempt(partial(self.values, next(results)))
+            for outcome in outcomes
+        ]
 
-    def _metrics(self, latency: Any) -> Outcome:
-        values = {
-            "latency_ms": latency.best,
-            "latency_median_ms": latency.median,
-            "latency_p90_ms": latency.p90,
-            "latency_uncertainty": latency.uncertainty,
+    @abstractmethod
+    def values(self, result: Any) -> Mapping[str, float]:
+        """The metrics of one network, from what was measured of it."""
+
+
+class LatencyEvaluator(SideBySideEvaluator):
+    """Times networks in interleaved rounds."""
+
+    def values(self, result: Any) -> Mapping[str, float]:
+        """Name what was timed; see `moonas.hardware.latency.Latency`."""
+        return {
+            "latency_ms": result.best,
+            "latency_median_ms": result.median,
+            "latency_p90_ms": result.p90,
+            "latency_uncertainty": result.uncertainty,
         }
-        return attempt(lambda: values)
+
+
+class PredictedLatencyEvaluator(Evaluator):
+    """Predicts latencies on devices, the same ones whenever it is asked."""
+
+    def __init__(self, metrics: Sequence[str], task: Task, models: Mapping[str, Any], trace: Callable[..., Any]):
+        """Take what predicts.
+
+        Args:
+            metrics: which latencies and coverages are wanted.
+            task: of the networks.
+            models: by the suffix that a device's metrics have; see `moonas.hardware.predict.LatencyModel`.
+            trace: lists the operations of a module, given the shape of one input and the batch.
+        """
+        self.metrics = tuple(metrics)
+        self._task, self._models, self._trace = task, models, trace
+
+    def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """Build, trace and predict each candidate."""
+        return [attempt(partial(self._predict, candidate)) for candidate in candidates]
+
+    def _predict(self, candidate: Candidate) -> Mapping[str, float]:
+        module = build(candidate, self._task)
+        traced = cache(lambda batch: self._trace(module, self._task.input_shape, batch=batch))
+        found: dict[str, float] = {}
+        for suffix, model in self._models.items():
+            prediction = model.predict_operations(traced(model.batch))
+            found |= {f"latency_ms{suffix}": prediction.latency_ms, f"coverage{suffix}": prediction.coverage}
+        return {name: found[name] for name in self.metrics}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 
 from moonas.encoding.encoding import Genotype
-from moonas.evaluation.asking import Asking
+from moonas.evaluation.asking import LARGEST_BATCH, Asking
 from moonas.evaluation.evaluator import Candidate, Evaluator
 from moonas.evaluation.pending import Pending
 from moonas.evaluation.rungs import Rungs
@@ -25,6 +25,7 @@ class Pipeline:
         *,
         rungs: Rungs | None = None,
         first_stage: int = 0,
+        largest_batch: int = LARGEST_BATCH,
     ):
         """Take the evaluators, which the executor's workers must have installed under the name `study`.
 
@@ -36,12 +37,13 @@ class Pipeline:
             constraints: what trials must keep.
             rungs: a halving; the last evaluators, one for each of its rungs, are asked as it decides.
             first_stage: where the evaluators begin among those that are installed.
+            largest_batch: candidates that an evaluator gets together at most.
         """
         self.study = study
         self.evaluators = tuple(sorted(evaluators, key=lambda evaluator: evaluator.gated))
         self.constraints = tuple(constraints)
         self.first_stage = first_stage
-        self._rungs = rungs
+        self._rungs, self._largest_batch = rungs, largest_batch
         self._straight = self.evaluators[: len(self.evaluators) - (rungs.count if rungs else 0)]
 
     def run(
@@ -60,7 +62,7 @@ class Pipeline:
             pulse: called whenever an evaluator has answered; what it raises ends the evaluation.
             ended: trials of the same generation that are there already; a halving compares the new ones with them.
         """
-        asking = Asking(executor, self.study)
+        asking = Asking(executor, self.study, self._largest_batch)
         waiting = [Pending(*entry) for entry in asked]
         if self._rungs is None:
             ready = self._run_straight(asking, waiting, pulse)

@@ -43,7 +43,10 @@ def count_flops(module: object, input_shape: Sequence[int]) -> int:
     The module must be in evaluation mode: in training mode, tracing it would change its BatchNorm statistics. Batch
     normalisation counts; additions and activations do not.
     """
-    return int(analyse_flops(module, input_shape).total())
+    import torch
+
+    with torch.no_grad():
+        return int(analyse_flops(module, input_shape).ancestor_mode("caller").total())  # the quicker of two equal ways
 
 
 def analyse_flops(module: object, input_shape: Sequence[int]) -> Any:

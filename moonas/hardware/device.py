@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+_RUNTIMES = {"onnxruntime": "ONNX Runtime", "torch": "PyTorch", "ncnn": "ncnn"}
+
 
 @dataclass(frozen=True)
 class DeviceProfile:
-    """A device whose latency is measured live.
+    """A device, and how networks run on it.
 
     Attributes:
         name: of the profile.
         kind: how its numbers come about.
         processor: `cpu`, or `cuda` for the first GPU.
-        runtime: `onnxruntime` or `torch`.
+        runtime: `onnxruntime` or `torch`; others only where latencies are predicted.
         threads: CPU threads of one inference.
         batch: inputs of one inference.
         rounds: visits to each candidate.
@@ -22,18 +24,23 @@ class DeviceProfile:
     """
 
     name: str
-    kind: Literal["measured"]
+    kind: Literal["measured", "fitted", "spec-sheet"]
     processor: Literal["cpu", "cuda"]
-    runtime: Literal["onnxruntime", "torch"]
+    runtime: Literal["onnxruntime", "torch", "ncnn"]
     threads: int
     batch: int
     rounds: int
     round_ms: float
 
     def describe(self) -> str:
-        """How a latency of this device is to be read, for axes and reports."""
+        """How a latency that was measured on this device is to be read, for axes and reports."""
+        return f"{self.kind}, {self.place}"
+
+    @property
+    def place(self) -> str:
+        """What runs networks, and how many inputs at once, in words."""
+        runtime = _RUNTIMES[self.runtime]
         if self.processor == "cuda":
-            return f"{self.kind}, PyTorch on CUDA, batch {self.batch}"
-        runtime = "ONNX Runtime" if self.runtime == "onnxruntime" else "PyTorch"
+            return f"{runtime} on CUDA, batch {self.batch}"
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        return f"{self.kind}, {runtime} on CPU, {threads}, batch {self.batch}"
+        return f"{runtime} on CPU, {threads}, batch {self.batch}"

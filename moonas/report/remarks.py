@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
+from moonas.problem.objective import Objective
 from moonas.problem.trial import LEARNT_NOTHING
 from moonas.report.table import number
 from moonas.spec.metric import METRICS
@@ -14,14 +15,28 @@ _FEWEST = 4
 """Complete networks; of fewer, some may be alike by chance."""
 
 
-def remarks(trials: pd.DataFrame, score: str) -> list[str]:
-    """Sentences on what looks wrong with a search; none if nothing does.
+def remarks(
+    trials: pd.DataFrame, score: str, *, objectives: Sequence[Objective] = (), notes: Mapping[str, str] | None = None
+) -> list[str]:
+    """Sentences on what looks wrong with a search, or is easily taken for more than it is; none if nothing does.
 
     Args:
         trials: one row a trial.
         score: the metric by which networks are judged on validation data.
+        objectives: what was searched for.
+        notes: metric -> how it came about.
     """
-    return [*_untold(trials), *_alike(trials, score)]
+    return [*_untold(trials), *_alike(trials, score), *_modelled(objectives, notes or {})]
+
+
+def _modelled(objectives: Sequence[Objective], notes: Mapping[str, str]) -> Iterator[str]:
+    """On objectives that nobody has measured."""
+    names = [each.metric for each in objectives if notes.get(each.metric, "").startswith("modelled")]
+    if names:
+        yield (
+            f"Warning: {' and '.join(names)} {'is' if len(names) == 1 else 'are'} modelled, not measured: good for a "
+            "ranking at best, not for joules or watts; measure with a meter on the device (device.meter)."
+        )
 
 
 def _untold(trials: pd.DataFrame) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,22 +15,39 @@ from rich.table import Table
 
 from moonas.problem.objective import Objective
 
+_UNMEASURED = ("predicted", "modelled")
 _ARROWS = {"maximize": "▲", "minimize": "▼"}
 
 
 def print_front(
-    console: Console, front: pd.DataFrame, objectives: Sequence[Objective], others: Sequence[str] = ()
+    console: Console,
+    front: pd.DataFrame,
+    objectives: Sequence[Objective],
+    others: Sequence[str] = (),
+    *,
+    beside: Sequence[str] = (),
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Print a front with as many of the other metrics as there is room for.
 
     Objectives are always shown in full: in a terminal too narrow for them, lines wrap.
+
+    Args:
+        console: where.
+        front: one row a network.
+        objectives: in their order.
+        others: metrics, the most wanted first.
+        beside: metrics that are always shown, too.
+        notes: metric -> how it came about; told of those that nobody has measured.
     """
     for shown in range(len(others), -1, -1):
-        table = front_table(front, objectives, others[:shown])
+        table = front_table(front, objectives, [*beside, *others[:shown]])
         needed = Measurement.get(console, console.options.update(width=10_000), table).maximum
         if needed <= console.width or shown == 0:
             console.width = max(console.width, needed)
             console.print(table)
+            for note in unmeasured_notes([*(each.metric for each in objectives), *others[:shown]], notes or {}):
+                console.print(note, markup=False, highlight=False)
             return
 
 
@@ -74,6 +91,11 @@ def front_table(front: pd.DataFrame, objectives: Sequence[Objective], others: Se
     for _, row in front.iterrows():
         table.add_row(str(row["key"]), *(number(row[metric]) for metric in [*named, *others]))
     return table
+
+
+def unmeasured_notes(metrics: Sequence[str], notes: Mapping[str, str]) -> list[str]:
+    """Of those metrics that nobody has measured, a line each: how they came about."""
+    return [f"{metric}: {notes[metric]}" for metric in metrics if notes.get(metric, "").startswith(_UNMEASURED)]
 
 
 def number(value: Any) -> str:

@@ -14,6 +14,7 @@ from moonas.spec.darts import DARTSSpec
 from moonas.spec.document import Document, Location, read_document
 from moonas.spec.family import EncodingSpec, OwnFamilySpec
 from moonas.spec.nas_bench_201 import NASBench201Spec
+from moonas.spec.overrides import apply_overrides
 from moonas.spec.regnet import RegNetSpec
 from moonas.spec.staged_cnn import StagedCNNSpec
 from moonas.spec.transformer import TransformerSpec
@@ -63,20 +64,24 @@ def _named_base(name: str, document: Document, at: Location) -> EncodingSpec:
         raise SpecError(document.mistake(at, str(error))) from error
 
 
-def load_encoding(name: str, *, kind: str = "encodings", beside: Path = Path()) -> EncodingSpec:
+def load_encoding(
+    name: str, *, kind: str = "encodings", beside: Path = Path(), overrides: Mapping[str, Any] | None = None
+) -> EncodingSpec:
     """Read an encoding by path or shipped name; a known network's is one without choices.
 
     Args:
         name: what the user wrote.
         kind: the folder of shipped files, `encodings` or `architectures`.
         beside: the folder where a relative path begins.
+        overrides: dotted path -> value, laid over what the file says, as `{"resolution": 32}`.
 
     Raises:
-        SpecError: if the file is wrong.
+        SpecError: if the file is wrong, or an override.
         UnknownNameError: if there is no such file.
     """
     known = kind == "encodings" and name not in content.available(kind) and name in content.available("architectures")
     path = content.find("architectures" if known else kind, name, beside=beside)
     document = read_document(path)
     document.tree.setdefault("name", path.stem)
+    apply_overrides(document, overrides or {}, {path: f"--set {path}" for path in overrides or {}})
     return validate_encoding(document.tree, document)

@@ -6,25 +6,22 @@ import os.path
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
 from moonas import content
-from moonas.errors import SpecError, UnknownNameError
-from moonas.registry import Named, is_dotted_path, name_of
-from moonas.spec.device import load_device_tree
+from moonas.errors import SpecError
+from moonas.registry import Named, name_of
+from moonas.spec.device import HERE
 from moonas.spec.document import HEADER, Document, read_document
-from moonas.spec.encoding import load_encoding, validate_encoding
-from moonas.spec.family import EncodingSpec, FactorySpec
+from moonas.spec.family import FactorySpec
 from moonas.spec.metric import Cost, Goal
 from moonas.spec.overrides import apply_overrides
+from moonas.spec.parts import resolve_device, resolve_devices, resolve_encoding
 from moonas.spec.plain import plain
 from moonas.spec.problem import ProblemSpec
-from moonas.spec.validation import named, validate
-from moonas.spec.wording import wrong_type
-
-Loaded = TypeVar("Loaded")
+from moonas.spec.validation import validate
 
 
 def load_problem(
@@ -52,6 +49,8 @@ def load_problem(
     given = {path: plain(value, places[path], functions) for path, value in (overrides or {}).items()}
     apply_overrides(document, given, places)
     _resolve_paths(document)
+    document.tree.setdefault("device", HERE)
+    document.tree.setdefault("devices", {})
     tree, wrong = dict(document.tree), []
     for key, (resolve, stand_in) in _RESOLVED.items():
         if key in tree:
@@ -136,55 +135,12 @@ def _resolve_paths(document: Document) -> None:
                 raise SpecError(document.mistake(at, f"cannot be a path: {error}")) from error
 
 
-def _named_part(document: Document, key: str, kind: str) -> dict[str, Any]:
-    """A part that may be a bare name, as a mapping.
-
-    Raises:
-        SpecError: if it is neither, or its name is not text.
-    """
-    found = document.tree[key]
-    part = named(found)
-    if not isinstance(part, dict):
-        raise SpecError(document.mistake((key,), wrong_type(found, f"the name of {kind} or `key: value` pairs")))
-    if not isinstance(part.get("name", ""), str):
-        raise SpecError(document.mistake((key, "name"), wrong_type(part["name"], "text")))
-    return part
-
-
-def _resolve_encoding(document: Document) -> EncodingSpec | FactorySpec:
-    found = _named_part(document, "encoding", "an encoding")
-    if "family" in found or "name" not in found:
-        return validate_encoding({"name": str(document.tree["name"]), **found}, document, ("encoding",))
-    if is_dotted_path(found["name"]):
-        return validate(FactorySpec, found, document, ("encoding",))
-    beside = [key for key in found if key != "name"]
-    if beside:
-        what = "cannot be set beside a named encoding; `moonas copy NAME` gives you a file of your own to edit"
-        raise SpecError("\n".join(document.mistake(("encoding", key), what) for key in beside))
-    return _load_named(document, "encoding", found["name"], load_encoding)
-
-
-def _resolve_device(document: Document) -> dict[str, Any]:
-    found = _named_part(document, "device", "a device profile")
-    if document.is_resolved:  # the profile has been read in already
-        return found
-    profile = _load_named(document, "device", found.get("name", "here"), load_device_tree)
-    return {**profile, **found, "name": profile["name"]}
-
-
 # What is read in from other files, and a valid value that stands in for it while the rest of the problem is checked.
 _RESOLVED: dict[str, tuple[Callable[[Document], Any], Any]] = {
-    "encoding": (_resolve_encoding, FactorySpec(name="")),
-    "device": (_resolve_device, {}),
+    "encoding": (resolve_encoding, FactorySpec(name="")),
+    "device": (resolve_device, {}),
+    "devices": (resolve_devices, {}),
 }
-
-
-def _load_named(document: Document, key: str, name: str, load: Callable[..., Loaded]) -> Loaded:
-    """Load by name; a name that nothing goes by is a mistake of this document, not of the file it looked for."""
-    try:
-        return load(name, beside=document.folder((key, "name")))
-    except UnknownNameError as error:
-        raise SpecError(document.mistake((key, "name"), str(error))) from error
 
 
 def to_yaml(spec: ProblemSpec) -> str:

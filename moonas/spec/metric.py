@@ -17,14 +17,15 @@ class Metric:
         name: with its unit as suffix; a column of the CSVs.
         goal: which way is better.
         source: what measures it: `static` (from the module), `zero_cost` (from a pass or two before any training),
-            `latency` (timed on the device), `training`.
+            `latency` (timed on the device, or predicted of it), `prediction` (of a latency), `energy` (metered on the
+            device, or modelled), `training`.
         ideal: the best value that could be, for the normalised hypervolume; None where there is none.
         meaning: one line for people.
     """
 
     name: str
     goal: Goal
-    source: Literal["static", "zero_cost", "latency", "training"]
+    source: Literal["static", "zero_cost", "latency", "prediction", "energy", "training"]
     ideal: float | None
     meaning: str
 
@@ -54,8 +55,33 @@ METRICS = {
             0.0,
             "spread of the rounds' floors above latency_ms, as a share of it",
         ),
+        Metric("coverage", "maximize", "prediction", 1.0, "share of a predicted latency that is of measured kernels"),
+        Metric("energy_mj", "minimize", "energy", 0.0, "energy of one inference, in millijoules"),
+        Metric("energy_above_idle_mj", "minimize", "energy", 0.0, "the same without what the device draws at rest"),
+        Metric("power_w", "minimize", "energy", 0.0, "watts while inferences follow each other"),
+        Metric("energy_uncertainty", "minimize", "energy", 0.0, "of energy_mj where it is measured, as a share of it"),
     )
 }
-COLUMNS = ("key", "number", "state", "seconds", "error")
+FRONT_COLUMNS = ("measured_latency_ms", "measured_latency_uncertainty", "latency_tied_with")
+"""What is added to a front whose networks were timed together in the end."""
+COLUMNS = ("key", "number", "state", "seconds", "error", *FRONT_COLUMNS)
 """The columns of the CSVs that are neither metrics nor genes."""
+AT = "@"
+"""Between a metric and the device that predicts it: `latency_ms@raspberry_pi_4`."""
+PREDICTED_COLUMNS = ("latency_ms", "coverage")
+"""What a profile of a device predicts; the second, if it has a table of measured kernels."""
 LATENCY_COLUMNS = tuple(name for name, metric in METRICS.items() if metric.source == "latency")
+ENERGY_COLUMNS = tuple(name for name, metric in METRICS.items() if metric.source == "energy")
+
+
+def metric_of(column: str) -> Metric | None:
+    """The metric of moonas that a column holds, whatever device it is of; None if it is none of them."""
+    name, at, device = column.partition(AT)
+    if at and not (device and name in PREDICTED_COLUMNS):
+        return None
+    return METRICS.get(name)
+
+
+def device_in(column: str) -> str:
+    """The device that a column names, `raspberry_pi_4` in `latency_ms@raspberry_pi_4`; empty for that of the search."""
+    return column.partition(AT)[2]

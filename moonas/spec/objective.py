@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from moonas.registry import is_dotted_path
-from moonas.spec.metric import COLUMNS, METRICS, Cost, Goal
+from moonas.spec.metric import COLUMNS, Cost, Goal, metric_of
 from moonas.spec.validation import Mistake, SpecModel
 
 
@@ -33,7 +33,7 @@ class MetricUse(SpecModel):
             yield ("at_most",), f"{self.at_most} is below at_least {self.at_least}: nothing fits"
         if self.cost is not None and not self.is_function:
             yield ("cost",), "is known for this metric; only functions of your own need it"
-        if self.is_function and self.column in METRICS:
+        if self.is_function and metric_of(self.column):
             yield ("metric",), f"a function cannot be called {self.column}: moonas measures that"
         if self.is_function and self.column in COLUMNS:
             yield ("metric",), f"a function cannot be called {self.column}: that is another column; rename it"
@@ -59,7 +59,11 @@ class ObjectiveSpec(MetricUse):
     @property
     def direction(self) -> Goal:
         """The goal given, or the one known for the metric."""
-        return self.goal or METRICS[self.column].goal
+        if self.goal is not None:
+            return self.goal
+        known = metric_of(self.column)
+        assert known is not None, "what moonas does not know has its goal given"
+        return known.goal
 
 
 class ConstraintSpec(MetricUse):

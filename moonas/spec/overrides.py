@@ -8,8 +8,8 @@ from typing import Any
 from moonas.errors import SpecError
 from moonas.spec.document import Document, Location
 
-NAMED_PARTS = (("encoding",), ("data",), ("device",))
-"""Where a bare name stands for a mapping with that name: `device: here`."""
+_NAMED_PARTS = ("encoding", "data", "device")
+"""Where a bare name stands for a mapping with that name: `device: here`; so it does in each of `devices`."""
 
 
 def apply_overrides(document: Document, overrides: Mapping[str, Any], places: Mapping[str, str]) -> None:
@@ -60,10 +60,14 @@ def _descend(document: Document, where: Any, location: Location, place: str) -> 
     if below is None:
         below = {}
         _lay_over(document, location, place)
-    elif isinstance(below, str) and location in NAMED_PARTS:
+    elif isinstance(below, str) and _is_named_part(location):
         below = {"name": below}
     where[step] = below
     return below
+
+
+def _is_named_part(location: Location) -> bool:
+    return (len(location) == 1 and location[0] in _NAMED_PARTS) or (len(location) == 2 and location[0] == "devices")
 
 
 def _lay_over(document: Document, location: Location, place: str) -> None:

@@ -13,7 +13,7 @@ from moonas.spec.data import SCORES, DataSpec, TaskSpec
 from moonas.spec.device import DeviceSpec
 from moonas.spec.document import Location, dotted
 from moonas.spec.family import EncodingSpec, FactorySpec
-from moonas.spec.metric import METRICS
+from moonas.spec.metric import AT, ENERGY_COLUMNS, METRICS, PREDICTED_COLUMNS, device_in, metric_of
 from moonas.spec.objective import ConstraintSpec, MetricUse, ObjectiveSpec
 from moonas.spec.search import BudgetSpec, SearchSpec
 from moonas.spec.table import TableSpec
@@ -43,6 +43,8 @@ class ProblemSpec(SpecModel):
     """The whole of a problem file, names of other files resolved.
 
     Attributes:
+        device: where latency and energy are measured, or what predicts them.
+        devices: further ones that predict latencies, by what metrics call them: `latency_ms@NAME`.
         fidelity: how much training a candidate of the search gets.
         phases: the fidelities of the other phases; see `in_phase`.
         record: further metrics to be measured and written, not optimised.
@@ -55,6 +57,7 @@ class ProblemSpec(SpecModel):
     task: TaskSpec | None = None
     table: TableSpec | None = None
     device: DeviceSpec = DeviceSpec()
+    devices: dict[str, DeviceSpec] = Field(default_factory=dict)
     objectives: Annotated[tuple[ObjectiveSpec, ...], LISTED, SOME]
     constraints: Annotated[tuple[ConstraintSpec, ...], LISTED] = ()
     record: Annotated[tuple[str, ...], LISTED] = ("params", "flops", "size_mb")
@@ -78,6 +81,17 @@ class ProblemSpec(SpecModel):
             *((("objectives", i), use) for i, use in enumerate(self.objectives)),
             *((("constraints", i), use) for i, use in enumerate(self.constraints)),
         ]
+
+    def device_of(self, column: str) -> DeviceSpec:
+        """The device of which a metric is: the one that its name says, else that of the problem."""
+        name = device_in(column)
+        return self.devices[name] if name else self.device
+
+    @property
+    def wants_energy(self) -> bool:
+        """Whether energies are to be measured or modelled, and not only looked up in a table."""
+        named = {*(use.column for _, use in self.metric_uses), *self.record}
+        return bool(named & {*ENERGY_COLUMNS} - {*self.tabled})
 
     @property
     def score(self) -> str:
@@ -123,6 +137,8 @@ class ProblemSpec(SpecModel):
         yield from self._unmeasured()
         yield from self._halved()
         yield from self._wrong_scores()
+        yield from self._unpowered()
+        yield from self._untold()
         if self.data is None and self.task is None:
             yield ("data",), "is missing; give data, or task (input_shape, classes) for a search without training"
         elif self.data is None:
@@ -160,19 +176,19 @@ class ProblemSpec(SpecModel):
         functions, known = self._first_uses(), {*METRICS, *self.tabled}
         own = ", or give a function of your own as package.module:function"
         for location, use in self.metric_uses:
-            measured = use.is_function or use.metric in known or use.metric in functions
+            measured = use.is_function or metric_of(use.metric) or use.metric in {*self.tabled, *functions}
             if not measured:
-                choice = choose_from(use.metric, {*known, *functions}, own)
+                choice = _of_devices(use.metric) or choose_from(use.metric, {*known, *functions}, own)
                 yield (*location, "metric"), f"nothing measures '{use.metric}'; {choice}"
             elif use.metric in functions and location[0] == "objectives":
                 where, function = functions[use.metric]
                 if where[0] == "constraints":
                     yield (*location, "metric"), f"an objective names a function by its path; write {function.metric}"
         for i, name in enumerate(self.record):
-            if name not in known:
-                yield ("record", i), f"nothing measures '{name}'; {choose_from(name, known)}"
+            if not metric_of(name) and name not in self.tabled:
+                yield ("record", i), f"nothing measures '{name}'; {_of_devices(name) or choose_from(name, known)}"
         for i, objective in enumerate(self.objectives):
-            if objective.goal is None and objective.metric in self.tabled and objective.metric not in METRICS:
+            if objective.goal is None and objective.metric in self.tabled and not metric_of(objective.metric):
                 yield ("objectives", i, "goal"), "is missing; say maximize or minimize"
             if objective.is_function and objective.column in self.tabled:
                 yield ("objectives", i, "metric"), f"a function cannot be called {objective.column}: the table has that"
@@ -195,10 +211,24 @@ class ProblemSpec(SpecModel):
                 what = f"{name} is for data.target {kinds[0]}; for {self.data.target} write {self.score}"
                 yield location, what
 
+    def _unpowered(self) -> Iterator[Mistake]:
+        """Refuse energy that can neither be measured nor modelled."""
+        if self.wants_energy and self.device.power is None and not self.device.may_be_metered:
+            yield ("device", "power"), "is missing; energy that is not measured is modelled by it"
+
+    def _untold(self) -> Iterator[Mistake]:
+        """Refuse latencies that their device does not give."""
+        for location, name in self._named_metrics():
+            if name not in self.tabled and device_in(name) in {"", *self.devices}:  # else it was not found
+                complaint = self.device_of(name).refusal(name)
+                if complaint:
+                    yield location, complaint
+
     def _is_of_training(self, use: MetricUse) -> bool:
         if use.is_function:
             return use.cost == "dear"
-        return use.metric in METRICS and METRICS[use.metric].source == "training" and use.metric not in self.tabled
+        metric = metric_of(use.metric)
+        return metric is not None and metric.source == "training" and use.metric not in self.tabled
 
     def _only_for_images(self) -> Iterator[Mistake]:
         for location, fidelity in self.fidelities.items():
@@ -211,9 +241,16 @@ class ProblemSpec(SpecModel):
         if self.search.screen is not None:
             yield ("search", "screen"), f"{self.search.screen.metric} needs data to look at"
         for location, name in self._named_metrics():
-            if name in self.tabled:
+            metric = metric_of(name)
+            if name in self.tabled or metric is None:
                 continue
-            if name in METRICS and METRICS[name].source == "training":
+            if metric.source == "training":
                 yield location, f"{name} needs data to train on"
-            elif name in METRICS and METRICS[name].source == "zero_cost":
+            elif metric.source == "zero_cost":
                 yield location, f"{name} needs data to look at"
+
+
+def _of_devices(name: str) -> str:
+    """What metrics of other devices there are, where one is meant."""
+    examples = " and ".join(f"{each}{AT}NAME" for each in PREDICTED_COLUMNS)
+    return f"of other devices there are {examples}, NAME being a device profile" if AT in name else ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moonas.encoding.catalogue import encoding_of
 from moonas.encoding.encoding import Encoding, Gene
@@ -16,11 +17,16 @@ from moonas.hardware.device import DeviceProfile
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Budget
 from moonas.registry import STRATEGIES, import_path
+from moonas.spec.device import DeviceSpec
 from moonas.spec.family import FactorySpec, OwnFamilySpec
-from moonas.spec.metric import COLUMNS, LATENCY_COLUMNS, METRICS
+from moonas.spec.metric import COLUMNS, metric_of
 from moonas.spec.objective import ObjectiveSpec
 from moonas.spec.problem import ProblemSpec
 from moonas.strategy.strategy import Strategy
+
+if TYPE_CHECKING:
+    from moonas.hardware.predict import LatencyModel
+    from moonas.hardware.table import KernelTable
 
 
 def assemble_encoding(spec: ProblemSpec) -> Encoding:
@@ -74,7 +80,7 @@ def assemble_objectives(spec: ProblemSpec) -> tuple[Objective, ...]:
 
 def _ideal(use: ObjectiveSpec) -> float | None:
     """The best value that a metric can have, if it is one of moonas's and wanted in the usual direction."""
-    metric = METRICS.get(use.column)
+    metric = metric_of(use.column)
     return metric.ideal if metric is not None and metric.goal == use.direction else None
 
 
@@ -95,7 +101,32 @@ def assemble_budget(spec: ProblemSpec) -> Budget:
 
 def assemble_device(spec: ProblemSpec) -> DeviceProfile:
     """Make the device profile."""
-    return DeviceProfile(**spec.device.model_dump())
+    return device_profile(spec.device)
+
+
+def device_profile(spec: DeviceSpec) -> DeviceProfile:
+    """Make what times networks, or says how their latencies came about."""
+    return DeviceProfile(**spec.model_dump(include={field.name for field in fields(DeviceProfile)}))
+
+
+def assemble_latency_model(spec: DeviceSpec, table: KernelTable | None = None) -> LatencyModel:
+    """Make what predicts latencies.
+
+    Args:
+        spec: of a device that is not timed live.
+        table: its kernels, if they were read already.
+
+    Raises:
+        MoonasError: if the table cannot be read.
+    """
+    from moonas.hardware.predict import LatencyModel  # torch
+    from moonas.hardware.roofline import Roofline
+    from moonas.hardware.table import read_table
+
+    if table is None and spec.table is not None:
+        table = read_table(Path(spec.table))
+    costs = Roofline(**spec.roofline.model_dump()) if spec.roofline else Roofline()
+    return LatencyModel(spec.batch, spec.fusion, table or costs, spec.scale)
 
 
 def assemble_strategy(
@@ -151,20 +182,3 @@ def call_with_options(function: Any, options: dict[str, Any], what: str) -> Any:
         raise SpecError(
             f"{what}: {one_line(error) if not isinstance(error, TypeError | ValueError) else error}"
         ) from error
-
-
-def metric_columns(spec: ProblemSpec) -> tuple[str, ...]:
-    """All metrics that this problem measures: objectives, constraints, the recorded, and what comes with them."""
-    wanted = [*(use.column for _, use in spec.metric_uses), *spec.record]
-    if any(column in LATENCY_COLUMNS and column not in spec.tabled for column in wanted):
-        wanted += LATENCY_COLUMNS
-    return tuple(dict.fromkeys(wanted))
-
-
-def metric_notes(spec: ProblemSpec) -> dict[str, str]:
-    """How the metrics that depend on it are measured: on what device, after how much training, from what table."""
-    device = assemble_device(spec).describe()
-    notes = {**dict.fromkeys(LATENCY_COLUMNS, device), spec.score: f"validation, {spec.fidelity}"}
-    if spec.table is not None:
-        notes |= dict.fromkeys(spec.tabled, f"from {Path(str(spec.table.path)).name}")
-    return notes

@@ -8,7 +8,6 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +15,20 @@ from moonas.errors import RunFolderError, SpecError
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Evaluator
 from moonas.evaluation.function import FunctionCaller, FunctionEvaluator
-from moonas.evaluation.latency import DryRunEvaluator, LatencyEvaluator, Loader
 from moonas.evaluation.static import StaticEvaluator
 from moonas.evaluation.table import TableEvaluator, read_table
 from moonas.evaluation.training import TrainingEvaluator
 from moonas.evaluation.zero_cost import ZeroCostEvaluator
 from moonas.network.architecture import Task
 from moonas.registry import import_path
-from moonas.spec.metric import LATENCY_COLUMNS, METRICS
+from moonas.spec.metric import metric_of
 from moonas.spec.objective import MetricUse
 from moonas.spec.problem import ProblemSpec
 from moonas.spec.training import FidelitySpec
-from moonas.study.assemble import assemble_device, metric_columns
+from moonas.study.assemble import assemble_device
+from moonas.study.assemble_energy import assemble_energy
+from moonas.study.assemble_latency import assemble_latency
+from moonas.study.columns import metric_columns
 from moonas.study.executor import InProcessExecutor, ProcessExecutor
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Eva
     """Make the evaluators for what is to be measured; the last ones are those of a halving, from the first rung.
 
     Args:
-        spec: says what, `settled`.
+        spec: says what, `settled` and `metered`.
         data: what the search may see of them.
 
     Raises:
@@ -97,19 +98,20 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Eva
     """
     columns = [column for column in metric_columns(spec) if column not in spec.tabled]
     trainer = None if data is None else assemble_trainer(spec, data, spec.fidelity)
-    task = _task(spec, data)
+    task = task_of(spec, data)
     evaluators: list[Evaluator] = _tabled(spec)
-    static = [name for name in columns if name in METRICS and METRICS[name].source == "static"]
+    static = _of_source("static", columns)
     if static:
         evaluators.append(StaticEvaluator(static, task))
-    scores = [name for name in columns if name in METRICS and METRICS[name].source == "zero_cost"]
+    scores = _of_source("zero_cost", columns)
     if scores and data:
         evaluators.append(assemble_zero_cost(spec, data, scores))
     cheap = _functions(spec, task, "cheap")
     if cheap.functions:
         evaluators.append(FunctionEvaluator(cheap, gated=False))
-    if any(name in LATENCY_COLUMNS for name in columns):
-        evaluators += _latency(spec, task)
+    evaluators += assemble_latency(spec, task)
+    if spec.wants_energy:
+        evaluators += assemble_energy(spec, task)
     dear = _functions(spec, trainer.task if trainer else task, "dear")
     if trainer and data and (dear.functions or {trainer.metric, "training_loss"} & set(columns)):
         trainers = [*(assemble_trainer(spec, data, rung) for rung in spec.rungs[:-1]), trainer]
@@ -117,6 +119,10 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Eva
     elif dear.functions:
         evaluators.append(FunctionEvaluator(dear, gated=True))
     return tuple(evaluators)
+
+
+def _of_source(source: str, columns: Sequence[str]) -> list[str]:
+    return [name for name in columns if (metric := metric_of(name)) is not None and metric.source == source]
 
 
 def _tabled(spec: ProblemSpec) -> list[Evaluator]:
@@ -157,24 +163,15 @@ def load_task(spec: ProblemSpec) -> Task:
     Raises:
         DataError: if the data that decide it cannot be loaded.
     """
-    return _task(spec, load_data(spec))
+    return task_of(spec, load_data(spec))
 
 
-def _task(spec: ProblemSpec, data: SearchData | None) -> Task:
+def task_of(spec: ProblemSpec, data: SearchData | None) -> Task:
+    """What the networks take and give, the data being there."""
     if data is not None:
         return data.task
     assert spec.task is not None, "a problem has data or a task"
     return Task(spec.task.input_shape, spec.task.classes)
-
-
-def _latency(spec: ProblemSpec, task: Task) -> tuple[DryRunEvaluator, LatencyEvaluator]:
-    from moonas.hardware.latency import measure
-    from moonas.hardware.runtime import prepare
-
-    device = assemble_device(spec)
-    load = Loader(task, partial(prepare, device=device))
-    timed = LatencyEvaluator(LATENCY_COLUMNS, load, partial(measure, device=device, seed=spec.seed))
-    return DryRunEvaluator(load), timed
 
 
 def _functions(spec: ProblemSpec, task: Task, cost: str) -> FunctionCaller:

@@ -14,7 +14,7 @@ from moonas.evaluation.static import StaticEvaluator
 from moonas.problem.objective import Objective
 from moonas.spec.document import dotted
 from moonas.spec.halving import HalvingSpec, ScreenSpec
-from moonas.spec.metric import METRICS
+from moonas.spec.metric import METRICS, metric_of
 from moonas.spec.problem import ProblemSpec
 from moonas.spec.training import FidelitySpec
 from moonas.study.assemble import assemble_objectives
@@ -28,20 +28,30 @@ def assemble_rungs(spec: ProblemSpec, data: SearchData | None, memory: Memory) -
     """Make what decides who is trained further; None for a search without halving.
 
     Raises:
-        SpecError: if the data show that a training would enlarge images, or a rung takes no less work than the next.
+        SpecError: as `check_fidelities`.
     """
     from moonas.strategy.halving import Bracket  # pymoo
 
     halving = spec.search.halving
     if data is None:
         return None
-    check_resolutions(spec, data)
+    check_fidelities(spec, data)
     if halving is None:
         return None
-    _check_order(halving, spec.rungs, data)
     count, objectives, chance = len(spec.rungs), assemble_objectives(spec), chance_of(data)
     start = partial(Bracket, rungs=count, keep=halving.keep, objectives=objectives, chance=chance)
     return Rungs(count, start, memory)
+
+
+def check_fidelities(spec: ProblemSpec, data: SearchData) -> None:
+    """Refuse trainings that do not fit the data.
+
+    Raises:
+        SpecError: if the data show that a training would enlarge images, or a rung takes no less work than the next.
+    """
+    check_resolutions(spec, data)
+    if spec.search.halving is not None:
+        _check_order(spec.search.halving, spec.rungs, data)
 
 
 def check_resolutions(spec: ProblemSpec, data: SearchData) -> None:
@@ -100,4 +110,5 @@ def screening_objectives(spec: ProblemSpec, screen: ScreenSpec) -> tuple[Objecti
 
 
 def _is_counted(column: str) -> bool:
-    return column in METRICS and METRICS[column].source == "static"
+    metric = metric_of(column)
+    return metric is not None and metric.source == "static"

@@ -17,9 +17,10 @@ from moonas.report.table import number
 from moonas.spec.load import load_problem
 from moonas.spec.problem import ProblemSpec
 from moonas.study.archive import Archive
-from moonas.study.assemble import assemble_encoding, metric_columns
+from moonas.study.assemble import assemble_encoding
 from moonas.study.assemble_evaluation import load_data, usable_cores
 from moonas.study.assemble_halving import check_resolutions
+from moonas.study.columns import metric_columns
 from moonas.study.environment import differences
 from moonas.study.folder import AUDIT, RunFolder, comparable, problem_of_run
 from moonas.study.progress import duration

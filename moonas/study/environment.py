@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from moonas.spec.provenance import MachineSpec
+
 _PACKAGES = (
     "moonas",
     "torch",
@@ -37,6 +39,20 @@ def environment() -> dict[str, Any]:
         **({"gpus": gpus} if (gpus := _gpus()) else {}),
         "packages": {name: _version(name) for name in _PACKAGES},
     }
+
+
+def machine(runtime: str) -> MachineSpec:
+    """What a profile of this machine holds for.
+
+    Args:
+        runtime: the package that runs the networks.
+    """
+    return MachineSpec(
+        processor=_processor(),
+        cores=os.cpu_count() or 1,
+        runtime_version=_version(runtime) or "unknown",
+        system=f"{platform.system()} {platform.machine()}",
+    )
 
 
 def _version(package: str) -> str | None:

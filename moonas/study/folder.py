@@ -200,6 +200,11 @@ def comparable(spec: ProblemSpec, *, audited: bool = False) -> dict[str, Any]:
     plain = spec.model_dump(mode="json", exclude_none=True, exclude={**_EXTENSIBLE, "phases": phases})
     if isinstance(spec.encoding, EncodingSpec):
         del plain["encoding"]["name"]  # the file's, which may be renamed; a user's own encoding has no other identity
+    if not spec.wants_energy:
+        plain["device"] = {name: each for name, each in plain["device"].items() if name not in ("meter", "power")}
+    for device in (plain["device"], *plain["devices"].values()):
+        if "table" in device:
+            device["table"] = Path(device["table"]).name  # its place may change, and it is known by its fingerprint
     return plain
 
 

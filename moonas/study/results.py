@@ -10,9 +10,9 @@ import pandas as pd
 
 from moonas.errors import one_line
 from moonas.problem.objective import Objective
-from moonas.report.front import pareto_front
 from moonas.spec.problem import ProblemSpec
 from moonas.study.archive import Archive
+from moonas.study.final_front import front_of
 from moonas.study.folder import RunFolder
 
 
@@ -39,7 +39,7 @@ def write_results(
         RunFolderError: if they cannot be written.
     """
     trials = archive.to_frame(metrics)
-    front = pareto_front(trials, objectives)
+    front = front_of(archive, metrics, objectives)
     folder.write("trials.csv", lambda path: trials.to_csv(path, index=False))
     folder.write("pareto.csv", lambda path: front.to_csv(path, index=False))
     if spec.search.halving is not None:

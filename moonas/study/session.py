@@ -157,6 +157,12 @@ class Session:
                 self.scored += 1
         return {key: score for key, score in scores.items() if score is not None}
 
+    def time(self, trials: Sequence[Trial]) -> dict[str, Mapping[str, float]]:
+        """Time the networks of trials side by side: by key what was timed, nothing if one cannot be."""
+        asked = [(trial.number, trial.genotype, self._candidate(trial.architecture)) for trial in trials]
+        shop = self._workshop
+        return {trial.key: trial.metrics for trial in shop.timer.run(shop.executor, asked)}
+
     def recall(self, key: str) -> Mapping[int, PartialResult]:
         """What was measured of an architecture on the way to a trial."""
         return self.archive.partial.recall(key)

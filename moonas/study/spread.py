@@ -37,6 +37,29 @@ class Sized:
     flops: float
 
 
+@dataclass(frozen=True)
+class Draw:
+    """Different networks of a space, at random.
+
+    Attributes:
+        genotypes: canonical, one for each network.
+        repeats: of as many random genotypes, how many stand for a network that one before had given.
+        is_all: whether the space has no other network.
+    """
+
+    genotypes: Sequence[Genotype]
+    repeats: int
+    is_all: bool
+
+
+def draw_different(encoding: Encoding, count: int, *, seed: int) -> Draw:
+    """Draw different networks, fewer if the space holds no more; a search at random with this seed begins with them."""
+    strategy, random = RandomSearch(encoding=encoding, objectives=(), seed=seed), np.random.default_rng(seed)
+    genotypes = list(islice(iter(strategy.propose_random, None), count))
+    first = {encoding.canonical(encoding.sample(random)) for _ in genotypes}
+    return Draw(genotypes, len(genotypes) - len(first), len(genotypes) < count)
+
+
 def draw_networks(spec: ProblemSpec, encoding: Encoding, task: Task, count: int) -> list[Sized]:
     """Draw networks that keep the limits on parameters, multiply-adds and size; the same for the same problem.
 

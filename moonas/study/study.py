@@ -16,19 +16,20 @@ from moonas.network.architecture import Architecture, Task
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Trial
 from moonas.registry import as_given, given_objects
-from moonas.report.front import pareto_front
 from moonas.report.hypervolume import first_generation, hypervolume_history, with_box
 from moonas.report.plot import plot_front
 from moonas.spec.problem import ProblemSpec
 from moonas.strategy.strategy import Strategy
-from moonas.study import assemble
+from moonas.study import assemble, columns
 from moonas.study.archive import Archive
 from moonas.study.assemble_evaluation import load_task
+from moonas.study.final_front import front_of, time_front
 from moonas.study.folder import RunFolder
 from moonas.study.progress import Listener, ProgressLine
 from moonas.study.results import write_results
 from moonas.study.search_loop import Outcome, SearchLoop
 from moonas.study.session import Session
+from moonas.study.workshop import ENERGY, TASK
 
 if TYPE_CHECKING:
     from moonas.problem.nas_problem import NASProblem
@@ -57,7 +58,7 @@ class Study:
         self.encoding: Encoding = assemble.assemble_encoding(spec)
         self.objectives: tuple[Objective, ...] = assemble.assemble_objectives(spec)
         self.constraints: tuple[Constraint, ...] = assemble.assemble_constraints(spec)
-        self.metrics: tuple[str, ...] = assemble.metric_columns(spec)
+        self.metrics: tuple[str, ...] = columns.metric_columns(spec)
         self.outcome: Outcome | None = None
         self._folder = RunFolder(self.out)
         self._session: Session | None = None
@@ -88,6 +89,7 @@ class Study:
             try:
                 loop = SearchLoop(self.spec, session, self._strategy(), self.objectives, [listener, line])
                 self.outcome = loop.run()
+                time_front(self.spec, session, self.metrics, self.objectives)
             finally:
                 if self._folder.has_archive:  # else somebody removed it, and the error that says so must come through
                     self._write_results(session.archive)
@@ -101,8 +103,13 @@ class Study:
 
     @property
     def front(self) -> pd.DataFrame:
-        """The complete trials that no other dominates, the best of the first objective first."""
-        return pareto_front(self.trials, self.objectives)
+        """The complete trials that no other dominates, the best of the first objective first.
+
+        If they were timed together when the search ended, with `measured_latency_ms` and more; see
+        `moonas.report.timed_front.with_timings`.
+        """
+        with self._reading() as archive:
+            return front_of(archive, self.metrics, self.objectives)
 
     @property
     def hypervolume(self) -> pd.DataFrame:
@@ -134,7 +141,11 @@ class Study:
 
     @property
     def task(self) -> Task:
-        """What the networks take and give, as `architecture.build` wants it. Reads the data."""
+        """What the networks take and give, as `architecture.build` wants it. Reads the data, if no run knows."""
+        with self._reading() as archive:
+            known = archive.fact(TASK)
+        if known is not None:
+            return Task(tuple(known[0]), known[1])
         with as_given(self._given):
             return load_task(self.spec)
 
@@ -240,4 +251,6 @@ class Study:
     @property
     def metric_notes(self) -> dict[str, str]:
         """How the metrics that depend on it were measured: on what device, after how much training."""
-        return assemble.metric_notes(self.spec)
+        with self._reading() as archive:
+            known = archive.fact(ENERGY)
+        return columns.metric_notes(self.spec, energy=known[1] if known else None)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from moonas.encoding.encoding import Genotype
 from moonas.errors import CandidateError, one_line
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome
+from moonas.evaluation.pipeline import Pipeline
+from moonas.problem.objective import Constraint
+from moonas.problem.trial import Trial
 from moonas.spec.problem import ProblemSpec
 from moonas.study.assemble_evaluation import assemble_executor, usable_cores
 
@@ -27,7 +31,7 @@ class Workers:
     """
 
     def __init__(self, spec: ProblemSpec, evaluators: Sequence[Evaluator]):
-        """Take the evaluators; `with` starts the processes."""
+        """Take the evaluators, those that are gated last; `with` starts the processes."""
         self.count = usable_cores() if spec.workers == "auto" else max(1, spec.workers)
         self.startup = 0.0
         self._spec, self._evaluators, self._name = spec, evaluators, uuid.uuid4().hex
@@ -49,6 +53,16 @@ class Workers:
     def submit(self, evaluator: int, candidates: Sequence[Candidate]) -> Future[Any]:
         """Have the next free worker ask an evaluator; `answer_about_one` reads the answer."""
         return self._executor.submit(worker.evaluate, self._name, evaluator, candidates)
+
+    def run(
+        self,
+        asked: Sequence[tuple[int, Genotype, Candidate]],
+        constraints: Sequence[Constraint],
+        *,
+        pulse: Callable[[], None] = lambda: None,
+    ) -> Iterator[Trial]:
+        """Have all evaluators asked about candidates, one after the other; see `Pipeline.run`."""
+        return Pipeline(self._name, self._evaluators, constraints).run(self._executor, asked, pulse=pulse)
 
     def _start(self) -> None:
         calls = [self._executor.submit(_answer_nothing, self._name, 0, [None]) for _ in range(self.count)]

@@ -32,6 +32,7 @@ def test_a_latency_says_how_it_came_about() -> None:
         ({"batch": 16}, "batch 16"),
         ({"runtime": "torch"}, "PyTorch on CPU"),
         ({"runtime": "torch", "processor": "cuda"}, "CUDA"),
+        ({"runtime": "ncnn"}, "ncnn on CPU"),
     ],
 )
 def test_what_makes_latencies_incomparable_is_told(fields: dict[str, Any], word: str) -> None:

@@ -107,3 +107,25 @@ def test_what_was_not_measured_is_a_dash() -> None:
 )
 def test_numbers_have_the_precision_that_a_reader_can_use(value: Any, text: str) -> None:
     assert number(value) == text
+
+
+def test_what_nobody_measured_says_how_it_came_about_under_the_table() -> None:
+    notes = {
+        "latency_ms": "predicted by hw_profiles/pi (fitted, +-25 %)",
+        "accuracy": "validation",
+        "secret": "predicted",
+    }
+    console = Console(width=120, record=True, file=io.StringIO())
+    print_front(console, FRONT, OBJECTIVES, notes=notes)
+    text = console.export_text()
+    assert "latency_ms: predicted by hw_profiles/pi (fitted, +-25 %)" in text
+    assert "validation" not in text
+    assert "secret" not in text
+
+
+def test_what_stands_beside_objectives_is_shown_however_narrow_the_terminal_is() -> None:
+    console = Console(width=30, record=True, file=io.StringIO())
+    print_front(console, FRONT, OBJECTIVES, ["params"], beside=["secret"])
+    text = console.export_text()
+    assert "secret" in text
+    assert "params" not in text

@@ -70,7 +70,10 @@ flag: [true, 1]
 """
 FAMILIES = ", ".join(sorted(FAMILY_SPECS))
 BLOCKS = "plain, residual, bottleneck, separable, inverted_residual, fused_inverted_residual"
-DEVICE_FIELDS = "batch, kind, name, processor, round_ms, rounds, runtime, threads"
+DEVICE_FIELDS = (
+    "batch, fusion, kind, machine, meter, model, name, power, price, processor, roofline, round_ms, rounds, runtime, "
+    "scale, source, space, table, threads, validation"
+)
 DATA = ", ".join(DATA_SETS.names())
 STRATEGY = ", ".join(STRATEGIES.names())
 
@@ -644,6 +647,60 @@ METRIC_USES = [
         "function_without_goal",
         line(7, "  - metric: my.module:joules"),
         "{file}, line 7, objectives.1.goal: is missing; say maximize or minimize",
+    ),
+    case(
+        "misspelled_device_of_a_metric",
+        line(7, "  - metric: latency_ms@raspbery_pi_4"),
+        f"{{file}}, line 7, objectives.1.metric: unknown device profile 'raspbery_pi_4'; choose from {DEVICES}, "
+        f"{OR_FILE}; did you mean 'raspberry_pi_4'?",
+    ),
+    case(
+        "misspelled_device_of_a_recorded_metric",
+        plus("record:\n  - latency_ms@heer"),
+        f"{{file}}, line 10, record.0: unknown device profile 'heer'; choose from {DEVICES}, {OR_FILE}; "
+        "did you mean 'here'?",
+    ),
+    case(
+        "live_device_of_a_metric",
+        line(7, "  - metric: latency_ms@here"),
+        "{file}, line 7, objectives.1.metric: here is timed live, and only `device` can be; name a profile that "
+        "predicts",
+    ),
+    case(
+        "timed_metric_of_another_device",
+        line(7, "  - metric: latency_p90_ms@t4"),
+        "{file}, line 7, objectives.1.metric: nothing measures 'latency_p90_ms@t4'; of other devices there are "
+        "latency_ms@NAME and coverage@NAME, NAME being a device profile",
+    ),
+    case(
+        "no_device_after_the_sign",
+        plus("record: [latency_ms@]"),
+        "{file}, line 9, record.0: nothing measures 'latency_ms@'; of other devices there are latency_ms@NAME and "
+        "coverage@NAME, NAME being a device profile",
+    ),
+    case(
+        "timed_metric_of_a_device_that_predicts",
+        plus("constraints: [{metric: latency_p90_ms, at_most: 2}]").replace("device: here", "device: t4"),
+        "{file}, line 9, constraints.0.metric: latency_p90_ms is timed, and the latencies of t4 are predicted; write "
+        "latency_ms",
+    ),
+    case(
+        "coverage_without_a_table",
+        plus("record: [coverage@t4, coverage]"),
+        "{file}, line 9, record.0: coverage@t4 is of predictions from a table of measured kernels, and t4 has none; "
+        "leave it out",
+        "{file}, line 9, record.1: coverage is of predictions from a table of measured kernels, and here has none; "
+        "leave it out",
+    ),
+    case(
+        "wrong_field_of_a_further_device",
+        plus("devices: {t4: {batch: 0}}\nrecord: [latency_ms@t4]"),
+        "{file}, line 9, devices.t4.batch: must be at least 1, is 0",
+    ),
+    case(
+        "list_of_devices",
+        plus("devices: [t4]"),
+        "{file}, line 9, devices: must be `name: device profile` pairs, is the list [t4]",
     ),
     case(
         "function_called_like_a_known_metric",
@@ -1256,12 +1313,12 @@ BROKEN_DEVICES = [
     case(
         "unknown_kind",
         line(1, "kind: guessed", of=DEVICE),
-        "{file}, line 1, kind: must be measured, is the text 'guessed'",
+        "{file}, line 1, kind: must be one of measured, fitted, spec-sheet, is the text 'guessed'",
     ),
     case(
         "unknown_runtime",
         line(3, "runtime: tourch", of=DEVICE),
-        "{file}, line 3, runtime: must be one of onnxruntime, torch, is the text 'tourch'; did you mean 'torch'?",
+        "{file}, line 3, runtime: must be one of onnxruntime, torch, ncnn, is the text 'tourch'; did you mean 'torch'?",
     ),
     case(
         "wrong_runtime_for_cuda",

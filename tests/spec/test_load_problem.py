@@ -56,6 +56,14 @@ def test_the_shipped_digits_say_what_their_file_says() -> None:
     assert (spec.search.population, spec.budget.trials, spec.seed) == (24, 120, 0)
 
 
+def test_the_shipped_power_problem_has_four_objectives_and_a_model_where_there_is_no_meter() -> None:
+    spec = load_problem("digits_power")
+    assert [use.metric for use in spec.objectives] == ["accuracy", "latency_ms", "size_mb", "power_w"]
+    assert spec.device.meter == "auto"
+    assert spec.device.power is not None
+    assert spec.device.power.source.url
+
+
 @pytest.mark.parametrize("kind", ["encodings", "hw_profiles"])
 def test_every_shipped_encoding_and_device_loads_into_a_problem(kind: str) -> None:
     key = {"encodings": "encoding", "hw_profiles": "device"}[kind]

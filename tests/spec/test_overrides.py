@@ -147,8 +147,8 @@ def test_what_the_caller_hands_over_stays_as_it_was(problem: Path) -> None:
         ({"training": None}, "{file}, --set training, training: must be `key: value` pairs, is empty"),
         (
             {"device.runtime": "tourch"},
-            "{file}, --set device.runtime, device.runtime: must be one of onnxruntime, torch, is the text 'tourch'; "
-            "did you mean 'torch'?",
+            "{file}, --set device.runtime, device.runtime: must be one of onnxruntime, torch, ncnn, is the text "
+            "'tourch'; did you mean 'torch'?",
         ),
         (
             {"device.processor": "cuda"},

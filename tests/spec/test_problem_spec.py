@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from moonas.errors import SpecError
+from moonas.registry import METERS
 from moonas.spec.data import SCORES
 from moonas.spec.load import load_problem
-from moonas.spec.metric import LATENCY_COLUMNS, METRICS
+from moonas.spec.metric import ENERGY_COLUMNS, LATENCY_COLUMNS, METRICS
 
 CONTENT: dict[str, Any] = {"encoding": "tiny_cnn", "data": "digits", "objectives": [{"metric": "accuracy"}]}
 
@@ -31,8 +33,9 @@ def test_leaving_the_device_out_is_naming_the_one_here() -> None:
 def test_the_goal_of_a_known_metric_is_known(metric: str) -> None:
     target = next((kind for kind, score in SCORES.items() if score == metric), "class")
     data = {"name": "my.module:images", "target": target}
-    direction = load(objectives=[{"metric": metric}], data=data).objectives[0].direction
-    benefit = metric in SCORES.values() or METRICS[metric].source == "zero_cost"
+    device = {"name": "here", "table": "kernels.csv"} if METRICS[metric].source == "prediction" else "here"
+    direction = load(objectives=[{"metric": metric}], data=data, device=device).objectives[0].direction
+    benefit = metric in SCORES.values() or METRICS[metric].source in ("zero_cost", "prediction")
     assert direction == ("maximize" if benefit else "minimize")
 
 
@@ -113,3 +116,61 @@ def test_latency_columns_are_what_is_timed() -> None:
     assert "latency_ms" in LATENCY_COLUMNS
     assert all(METRICS[name].source == "latency" for name in LATENCY_COLUMNS)
     assert all(name in LATENCY_COLUMNS for name in METRICS if name.startswith("latency"))
+
+
+# --- energy
+
+POWER = {"static_w": 1, "multiply_add_pj": 4.6, "byte_pj": 160, "source": {"url": "a book", "date": "2026-11-29"}}
+SHEET = {"kind": "spec-sheet", "roofline": {"dense_ps": 1.0}, "source": {"url": "a sheet", "date": "2026-11-29"}}
+FRUGAL = [{"metric": "energy_mj"}]
+
+
+def test_energy_columns_are_what_is_metered_or_modelled() -> None:
+    assert set(ENERGY_COLUMNS) == {"energy_mj", "energy_above_idle_mj", "power_w", "energy_uncertainty"}
+
+
+def test_energy_is_wanted_where_it_is_named_and_not_tabled() -> None:
+    assert load(objectives=FRUGAL).wants_energy
+    assert load(record=["power_w"]).wants_energy
+    assert load(constraints=[{"metric": "power_w", "at_most": 5}]).wants_energy
+    assert not load().wants_energy
+    table = {"path": "t.csv", "metrics": {"energy_mj": "joules"}}
+    assert not load(objectives=FRUGAL, table=table).wants_energy
+
+
+@pytest.mark.parametrize("meter", [*METERS.built_in, "auto", "none", "my.clamp:watts"])
+def test_a_meter_is_one_of_those_known_or_ones_own(meter: str) -> None:
+    assert load(device={"meter": meter}).device.meter == meter
+
+
+def test_a_recording_is_found_beside_the_file_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "bench.yaml").write_text("kind: measured\nmeter: clamp.csv\n")
+    problem = tmp_path / "problem.yaml"
+    text = "encoding: tiny_cnn\ndata: digits\nobjectives: [{metric: energy_mj}]\ndevice: "
+    problem.write_text(text + "{name: here, meter: own.csv}\n")
+    assert load_problem(problem).device.meter == str(tmp_path / "own.csv")
+    problem.write_text(text + "profiles/bench.yaml\n")
+    assert load_problem(problem).device.meter == str(tmp_path / "profiles" / "clamp.csv")
+
+
+def test_a_meter_that_is_none_is_refused() -> None:
+    with pytest.raises(SpecError) as caught:
+        load(device={"meter": "rappl"})
+    assert str(caught.value) == (
+        "<python>, device.meter: unknown meter 'rappl'; choose from auto, jetson, none, nvml, rapl, raspberry_pi_5, or "
+        "give a function of your own as package.module:function, or a .csv file of seconds,watts; did you mean 'rapl'?"
+    )
+
+
+def test_what_is_not_run_here_is_not_metered_here() -> None:
+    assert not load(device={**SHEET, "power": POWER}, objectives=FRUGAL).device.may_be_metered
+    with pytest.raises(SpecError, match=r"device\.meter: measures what runs here, and the latencies of this profile"):
+        load(device={**SHEET, "meter": "rapl"})
+
+
+@pytest.mark.parametrize("device", [{"meter": "none", "power": None}, {**SHEET, "power": None}])
+def test_energy_that_nothing_gives_is_refused(device: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match=r"device\.power: is missing; energy that is not measured is modelled by it"):
+        load(device=device, objectives=FRUGAL)
+    assert load(device=device).device.power is None

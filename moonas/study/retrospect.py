@@ -1,0 +1,27 @@
+"""What a search says of itself when it has ended."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from moonas.report.prediction import prediction_remarks
+from moonas.report.remarks import remarks
+from moonas.report.timed_front import tie_remark
+from moonas.study.assemble_latency import why_not_timed
+from moonas.study.columns import predicted_devices
+from moonas.study.study import Study
+
+
+def retrospect(study: Study, trials: pd.DataFrame, front: pd.DataFrame) -> list[str]:
+    """Sentences on what looks wrong with a search, or is easily taken for more than it is.
+
+    Args:
+        study: that has run.
+        trials: of it.
+        front: of these.
+    """
+    said = remarks(trials, study.spec.score, objectives=study.objectives, notes=study.metric_notes)
+    devices = predicted_devices(study.spec)
+    if devices:
+        said += prediction_remarks(trials, devices, encoding=study.spec.encoding.name, task=study.task)
+    return [*said, *filter(None, (tie_remark(front), why_not_timed(study.spec) if len(front) else ""))]
