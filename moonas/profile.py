@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
 from moonas.errors import MoonasError
-from moonas.profiling import Profiling, find_kernels, measure, minutes, plan
-from moonas.remote.bundle import write_bundle
-from moonas.remote.errand import measure_there
-from moonas.remote.imported import import_results
-from moonas.remote.target import Target, over_adb, over_ssh
 from moonas.run import parse_assignments
 from moonas.show import task_for
-from moonas.spec.device import DeviceSpec
 from moonas.terminal import exit_codes, say, stop_cleanly
+
+if TYPE_CHECKING:
+    from moonas.profiling import Profiling
+    from moonas.remote.target import Target
+    from moonas.spec.device import DeviceSpec
 
 
 class _Group(TyperGroup):
@@ -78,6 +77,9 @@ def measure_one(
     Interrupted, the same command goes on where it stopped.
     """
     with exit_codes():
+        from moonas.profiling import measure, plan  # late: `--help` needs none of it
+        from moonas.remote.errand import measure_there
+
         stop_cleanly()
         progress = _Progress(quiet)
         target = _target(ssh, adb, python)
@@ -113,6 +115,9 @@ def bundle(
 ) -> None:
     """Write a zip that measures itself on any device with Python, numpy and onnxruntime."""
     with exit_codes():
+        from moonas.profiling import plan
+        from moonas.remote.bundle import write_bundle
+
         stop_cleanly()
         changes: dict[str, Any] = {"threads": threads, "batch": batch, "rounds": rounds, "round_ms": round_ms}
         overrides, task = parse_assignments(assignments or []), task_for(encoding, shape, classes)
@@ -133,12 +138,16 @@ def import_here(
 ) -> None:
     """Make a profile of the results of a bundle."""
     with exit_codes():
+        from moonas.remote.imported import import_results
+
         found = import_results(results, name=name)
         _say_how_well(found, Path("hw_profiles") / f"{found.name}.yaml", quiet)
 
 
 def _target(ssh: str | None, adb: str | None, python: str) -> Target | None:
     """The device that is meant, if it is another."""
+    from moonas.remote.target import over_adb, over_ssh
+
     if ssh is not None and adb is not None:
         raise MoonasError("--ssh and --adb name two devices; give one of them")
     if ssh is not None:
@@ -149,14 +158,17 @@ def _target(ssh: str | None, adb: str | None, python: str) -> Target | None:
 def _say_how_well(found: DeviceSpec, path: Path, quiet: bool) -> None:
     proof = found.validation
     if proof is not None and not quiet:
+        rank = "" if proof.spearman is None else f", Spearman {proof.spearman:.3f}"
         say(
             f"On {proof.networks} other networks: mean error {_percent(proof.mape)}, "
-            f"{_percent(proof.within_10_percent)} within 10 %, Spearman {proof.spearman:.3f}. "
+            f"{_percent(proof.within_10_percent)} within 10 %{rank}. "
             f"In {path} and {path.stem}.csv; search with --set device={found.name}"
         )
 
 
 def _say_what_it_takes(made: Profiling, progress: _Progress) -> None:
+    from moonas.profiling import find_kernels, minutes
+
     space = find_kernels(made, progress)
     say(
         f"{len(space.kernels):,} kernels in {space.networks} networks; of others, about {100 * space.unseen:.1f} % of "

@@ -15,12 +15,14 @@ import numpy as np
 from moonas.encoding.catalogue import encoding_of
 from moonas.errors import MoonasError
 from moonas.network.architecture import Task
-from moonas.spec.device import DeviceSpec, load_device_tree
+from moonas.spec.device import HERE, DeviceSpec, load_device_tree
+from moonas.spec.document import Document
 from moonas.spec.encoding import load_encoding
 from moonas.spec.provenance import SpaceSpec
+from moonas.spec.validation import validate
 from moonas.study.assemble import device_profile
 from moonas.study.environment import machine
-from moonas.study.profile_file import CALIBRATED_ON, VALIDATED_ON, claim, prove
+from moonas.study.profile_file import CALIBRATED_ON, VALIDATED_ON, claim, path_of, prove
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,7 +98,7 @@ def plan(
         name: of the profile.
         encoding: a search space, by name or path.
         task: what its networks are for.
-        changes: to `hw_profiles/here.yaml`, as `{"runtime": "torch"}`.
+        changes: to the defaults of a device, as `{"runtime": "torch"}`.
         overrides: dotted path -> value, laid over the encoding, as `{"resolution": 32}`.
         folder: where the profile comes to lie.
         seed: of the networks that are drawn.
@@ -106,11 +108,13 @@ def plan(
     """
     from moonas.hardware.predict import FUSION
 
-    tree = {**load_device_tree("here"), "name": name, **(changes or {})}
-    device = DeviceSpec.model_validate({**tree, "fusion": FUSION[tree["runtime"]], "power": None})
+    path = path_of(name, folder)
+    changed = {"processor": load_device_tree(HERE)["processor"], "runtime": "onnxruntime", **(changes or {})}
+    tree = {"name": name, **changed, "fusion": FUSION[str(changed["runtime"])]}
+    device = validate(DeviceSpec, tree, Document(f"profile {name}", tree))
     space = encoding_of(load_encoding(encoding, overrides=overrides))
     said = ", ".join([encoding, *(f"{path}={value}" for path, value in (overrides or {}).items())])
-    return Profiling(folder / f"{name}.yaml", device, space, said, task, seed)
+    return Profiling(path, device, space, said, task, seed)
 
 
 def measure(profiling: Profiling, progress: Progress = lambda line: None) -> DeviceSpec:

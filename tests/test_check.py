@@ -317,3 +317,9 @@ def test_what_cannot_be_checked_is_refused_in_one_sentence(arguments: list[str],
     assert result.exit_code == 2
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_energies_that_a_search_would_model_are_no_hindrance() -> None:
+    found = moonas.check("digits_power", samples=3, overrides={"workers": 0})
+    assert found.mistake == ""
+    assert len(found.networks) == 3

@@ -207,3 +207,31 @@ def test_times_that_add_up_to_nothing_are_refused() -> None:
     append_rows(made.table_path, [replace(time, microseconds=-5.0) for time in known])
     with pytest.raises(MoonasError, match="take no time together"):
         measure(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("here", "a profile cannot be called here: that is this machine, timed live; choose another name"),
+        ("../mine", "the name of a profile must be that of a file, without folders, is '../mine'"),
+        ("a/b", "the name of a profile must be that of a file, without folders, is 'a/b'"),
+    ],
+)
+def test_a_profile_has_a_name_of_its_own(name: str, what: str) -> None:
+    result = moonas_command(COMMAND.replace("mine", name))
+    assert result.exit_code == 2
+    assert what in result.stderr
+    assert not Path("hw_profiles").exists()
+
+
+def test_settings_that_no_device_has_are_a_sentence() -> None:
+    result = moonas_command(f"{COMMAND} --threads 2000")
+    assert result.exit_code == 2
+    assert result.stderr == "moonas: profile mine, threads: must be at most 1024, is 2000\n"
+
+
+def test_what_a_profile_of_ones_own_says_of_here_is_not_of_the_table() -> None:
+    Path("hw_profiles").mkdir()
+    Path("hw_profiles/here.yaml").write_text("meter: rapl\nscale: 3.0\nrounds: 9\n")
+    device = planned().device
+    assert (device.meter, device.scale, device.rounds) == ("auto", 1.0, 2)

@@ -56,7 +56,7 @@ def predictions(
         raise MoonasError(f"{profile} has no table of kernels")
     overrides = parse_assignments(assignments or [])
     task = task_for(encoding, shape, spec.space.classes if spec.space else None)
-    drawn = profiling.plan(profile, encoding, task, overrides=overrides, seed=seed).networks(2)
+    drawn = profiling.plan(Path(profile).stem, encoding, task, overrides=overrides, seed=seed).networks(2)
     modules = [next(drawn) for _ in range(networks)]
     device, model = device_profile(spec), assemble_latency_model(spec)
     timed_ms = measure([prepare(each, task.input_shape, device) for each in modules], device, patience=device.rounds)

@@ -22,7 +22,8 @@ class KernelSpace:
         kernels: all that were found.
         networks: that were drawn.
         unseen: estimated share, among the kernels of another network, of those that are not here: the share of
-            those seen once (I. J. Good, Biometrika 40, 1953).
+            those that one network alone has (after I. J. Good, Biometrika 40, 1953; that a network repeats a block is
+            no second sight of it).
         weight_bytes: median of the networks.
     """
 
@@ -46,12 +47,16 @@ def kernel_space(
         progress: told how many networks were drawn, and how many different kernels they have.
     """
     seen: Counter[Kernel] = Counter()
+    in_networks: Counter[Kernel] = Counter()
     weights: list[int] = []
     unseen = 1.0
     for network in networks:
-        seen.update(trace(network))
+        kernels = trace(network)
+        seen.update(kernels)
+        in_networks.update(set(kernels))
         weights.append(sum(each.numel() * each.element_size() for each in network.parameters()))
-        unseen = sum(count == 1 for count in seen.values()) / max(1, seen.total())
+        lonely = sum(seen[kernel] for kernel, count in in_networks.items() if count == 1)
+        unseen = lonely / max(1, seen.total())
         progress(len(weights), len(seen))
         if len(weights) >= _MOST or (len(weights) >= _FEWEST and unseen <= _UNSEEN):
             break

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from moonas.spec.device import DeviceSpec
 from moonas.spec.results import GroupResultSpec, ResultsSpec, read_results
-from moonas.study.profile_file import claim, prove
+from moonas.study.profile_file import claim, path_of, prove
 
 if TYPE_CHECKING:
     from moonas.hardware.kernel_times import KernelTime
@@ -35,7 +35,8 @@ def import_results(path: Path, *, name: str | None = None, folder: Path = Path("
     results = read_results(path)
     manifest = results.manifest
     name = name or manifest.profile.name
-    profile, table = folder / f"{name}.yaml", folder / f"{name}.csv"
+    profile = path_of(name, folder)
+    table = profile.with_suffix(".csv")
     changes = {"name": name, "table": table.name, "rounds": results.rounds}
     spec = manifest.profile.model_copy(update=changes).on(results.device)
     claim(profile, spec)

@@ -16,6 +16,7 @@ from moonas.spec.document import dotted
 from moonas.spec.metric import metric_of
 from moonas.spec.problem import ProblemSpec
 from moonas.study.assemble import assemble_device
+from moonas.study.assemble_energy import metered
 from moonas.study.assemble_evaluation import assemble_evaluators, computed_by, load_task, settled
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _NEEDS = {
     "training": "needs training",
     "zero_cost": "needs passes over data",
     "latency": "is timed",
+    "energy": "is metered, or modelled from a latency that is timed",
     "static": "takes long, and nothing depends on it",
 }
 
@@ -39,7 +41,7 @@ def cheap_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Evalua
         MoonasError: as `assemble_evaluators`.
     """
     # Nothing is trained: which precision would be faster need not be found out.
-    wanted = settled(computed_by(spec, spec.training.processor, "float32"), data)
+    wanted = metered(settled(computed_by(spec, spec.training.processor, "float32"), data))
     every = assemble_evaluators(wanted.model_copy(update={"record": recorded(spec)}), data)
     cheap = tuple(evaluator for evaluator in every if not evaluator.gated)
     if all(isinstance(evaluator, TableEvaluator) for evaluator in every):

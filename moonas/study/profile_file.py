@@ -8,12 +8,25 @@ from pathlib import Path
 import yaml
 
 from moonas.errors import MoonasError
-from moonas.spec.device import DeviceSpec, load_device_tree
+from moonas.spec.device import HERE, DeviceSpec, load_device_tree
 from moonas.spec.provenance import ValidationSpec
 from moonas.study.environment import differences
 
 CALIBRATED_ON, VALIDATED_ON = 5, 20
 """Networks on which the scale of a table is found, and others on which it is tried."""
+
+
+def path_of(name: str, folder: Path) -> Path:
+    """Where the profile of a name lies.
+
+    Raises:
+        MoonasError: if none can be called so.
+    """
+    if name == HERE:
+        raise MoonasError(f"a profile cannot be called {HERE}: that is this machine, timed live; choose another name")
+    if Path(name).name != name or name.startswith(".") or "\0" in name:
+        raise MoonasError(f"the name of a profile must be that of a file, without folders, is '{name}'")
+    return folder / f"{name}.yaml"
 
 
 def claim(path: Path, spec: DeviceSpec) -> None:

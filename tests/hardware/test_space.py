@@ -63,3 +63,10 @@ def test_an_endless_space_ends_after_the_most_networks_and_says_what_is_missing(
     assert space.networks == 1000
     assert space.unseen == pytest.approx(urn.unseen(space.kernels), abs=0.05)
     assert space.unseen > 0.3
+
+
+def test_a_kernel_that_a_network_repeats_is_not_known_for_that() -> None:
+    urn = Urn([1 / (1 + rank) for rank in range(150)])
+    space = kernel_space(urn.networks(), lambda network: [kernel for kernel in urn.trace(network) for _ in range(3)])
+    assert space.networks > 100
+    assert abs(space.unseen - urn.unseen(space.kernels)) < 0.01
