@@ -116,10 +116,10 @@ class _Visit:
 
 
 def _visit(call: Inference, meter: Meter, window: float, clock: Clock) -> _Visit:
-    before, start = meter.joules(), clock()
+    before, start = meter.mark(), clock()
     count = _repeat(call, window, clock)
     seconds = clock() - start
-    joules = meter.joules() - before
+    joules = meter.between(before, meter.mark())
     if joules <= 0:
         what = f"{meter.method} counted {joules:g} J in {seconds:.3g} s of inferences"
         raise MeterError(f"{what}: its counter does not run, or is renewed too seldom for this window")
@@ -136,10 +136,10 @@ def _repeat(call: Inference, seconds: float, clock: Clock) -> int:
 
 
 def _idle_w(meter: Meter, window: float, clock: Clock, sleep: Sleep) -> float:
-    before, start = meter.joules(), clock()
+    before, start = meter.mark(), clock()
     sleep(window)
     seconds = clock() - start
-    return (meter.joules() - before) / seconds
+    return meter.between(before, meter.mark()) / seconds
 
 
 def _finished(inference: Inference, device: DeviceProfile) -> Inference:

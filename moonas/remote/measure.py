@@ -204,22 +204,30 @@ def _both(rest: Call, copy: Call) -> Call:
 def device() -> dict[str, Any]:
     """What this is."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count() or 1,
         "runtime_version": onnxruntime.__version__,
         "system": f"{platform.system()} {platform.machine()}",
     }
 
 
-def _processor() -> str:
-    """As precisely as the system tells: of boards and phones, it is the name of the whole."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-        facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
-    except OSError:
-        facts = {}
-    told = (facts.get(name) for name in ("model name", "Model", "Hardware"))
+def processor(root: Path = Path("/")) -> str:
+    """The model of the board, or else of the CPU, as precisely as the system tells."""
+    found = _read(root / "proc/device-tree/model").strip("\0\n ")
+    facts: dict[str, str] = {}
+    for line in _read(root / "proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        facts.setdefault(key.strip(), value.strip())  # of the first core
+    arm = " ".join(f"{part} {facts[part]}" for part in ("CPU implementer", "CPU part") if part in facts)
+    told = (found, facts.get("model name"), facts.get("Hardware"), arm)
     return next(filter(None, told), platform.processor() or platform.machine() or "unknown")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def open_results(path: Path, bundle: Bundle, rounds: int) -> dict[str, Any]:

@@ -73,6 +73,9 @@ def elsewhere(device: DeviceSpec) -> str:
     if device.machine is None:
         return "its profile names no machine"
     before, now = device.machine.model_dump(), machine(device.runtime).model_dump()
+    unknown = [name for name, value in now.items() if value == "unknown"]
+    if unknown:
+        return f"nobody knows the {unknown[0]} of this machine"
     return "; ".join(differences(before, now))
 
 

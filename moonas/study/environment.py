@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def environment() -> dict[str, Any]:
         "started": now(),
         "python": platform.python_version(),
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         **({"gpus": gpus} if (gpus := _gpus()) else {}),
@@ -48,11 +48,17 @@ def machine(runtime: str) -> MachineSpec:
         runtime: the package that runs the networks.
     """
     return MachineSpec(
-        processor=_processor(),
+        processor=processor(),
         cores=os.cpu_count() or 1,
-        runtime_version=_version(runtime) or "unknown",
+        runtime_version=_version_of_module(runtime),
         system=f"{platform.system()} {platform.machine()}",
     )
+
+
+def _version_of_module(module: str) -> str:
+    """The version of a module, by whichever package brings it, as builds for GPUs have names of their own."""
+    packages = packages_distributions().get(module, [])
+    return next((version(package) for package in packages), "unknown")
 
 
 def _version(package: str) -> str | None:
@@ -63,13 +69,23 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
-    """The model of the CPU, as precisely as the system tells."""
+def processor(root: Path = Path("/")) -> str:
+    """The model of the board, or else of the CPU, as precisely as the system tells."""
+    found = _read(root / "proc/device-tree/model").strip("\0\n ")
+    facts = dict[str, str]()
+    for line in _read(root / "proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        facts.setdefault(key.strip(), value.strip())  # of the first core
+    arm = " ".join(f"{part} {facts[part]}" for part in ("CPU implementer", "CPU part") if part in facts)
+    told = (found, facts.get("model name"), facts.get("Hardware"), arm)
+    return next(filter(None, told), platform.processor() or platform.machine() or "unknown")
+
+
+def _read(path: Path) -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _gpus() -> list[str]:

@@ -147,3 +147,21 @@ def test_a_gpu_is_waited_for_at_each_inference(monkeypatch: pytest.MonkeyPatch) 
 
     measure_energy([infer], device("cuda"), bench, clock=lambda: bench.now, sleep=bench.sleep)
     assert waits == calls > 0
+
+
+def test_what_is_drawn_while_a_meter_is_waited_for_is_not_counted() -> None:
+    class Late(Bench):
+        """Its readings come seconds after they are asked for."""
+
+        def mark(self) -> float:
+            return self.spent
+
+        def between(self, start: float, end: float) -> float:
+            self.sleep(4)
+            return end - start
+
+    bench = Late(idle_w=3)
+    (energy,) = bench.measure(bench.inference(0.02, lambda: 6.0))
+    assert energy.power_w == pytest.approx(6)
+    assert energy.idle_w == pytest.approx(3)
+    assert energy.energy_mj == pytest.approx(120)

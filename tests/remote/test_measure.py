@@ -23,6 +23,37 @@ from moonas.hardware import latency, runtime
 from moonas.hardware.device import DeviceProfile
 from moonas.remote import measure
 from moonas.remote.bundle import SCRIPT, Bundle
+from moonas.study import environment
+
+# --- it knows what it runs on as moonas does
+
+INTEL = "processor\t: 0\nmodel name\t: Xeon E5\nprocessor\t: 1\nmodel name\t: Xeon E6\n"
+ARM = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n\nCPU part\t: 0xd05\n"
+PHONE = f"{ARM}Hardware\t: Qualcomm SM8150\n"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "board", "expected"),
+    [
+        (INTEL, None, "Xeon E5"),
+        (ARM, "Raspberry Pi 5 Model B Rev 1.0\0", "Raspberry Pi 5 Model B Rev 1.0"),
+        ("model name\t: ARMv7 Processor rev 3 (v7l)\n", "Raspberry Pi 4 Model B\0", "Raspberry Pi 4 Model B"),
+        (ARM, None, "CPU implementer 0x41 CPU part 0xd0b"),
+        (PHONE, None, "Qualcomm SM8150"),
+    ],
+)
+def test_both_call_a_machine_by_the_same_name(tmp_path: Path, cpuinfo: str, board: str | None, expected: str) -> None:
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "proc/cpuinfo").write_text(cpuinfo)
+    if board is not None:
+        (tmp_path / "proc/device-tree/model").write_text(board)
+    assert measure.processor(tmp_path) == environment.processor(tmp_path) == expected
+
+
+def test_both_tell_this_machine_alike(tmp_path: Path) -> None:
+    assert measure.device() == environment.machine("onnxruntime").model_dump()
+    assert measure.processor(tmp_path) == environment.processor(tmp_path) != ""
+
 
 # --- it measures as moonas does
 

@@ -39,6 +39,22 @@ class Meter(ABC):
             MeterError: if the meter cannot be read.
         """
 
+    def mark(self) -> float:
+        """Mark this moment, at once: what `between` takes.
+
+        Raises:
+            MeterError: if the meter cannot be read.
+        """
+        return self.joules()
+
+    def between(self, start: float, end: float) -> float:
+        """Joules between two marks; it may have to wait until they are known.
+
+        Raises:
+            MeterError: if they do not become known.
+        """
+        return end - start
+
     def __enter__(self) -> Self:
         return self
 

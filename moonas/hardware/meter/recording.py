@@ -54,16 +54,31 @@ class Recording(Meter):
             raise MeterError(f"{path} holds {len(seconds)} rows; start the recording before the search")
         self.period_s = float(np.median(np.diff(seconds)))
 
+    def mark(self) -> float:
+        """The time: what is drawn until now is read later, as waiting for it would be a part of what is measured."""
+        return self._clock()
+
+    def between(self, start: float, end: float) -> float:
+        """Joules between two times; waits until there is a row of the later one.
+
+        Raises:
+            MeterError: if none comes.
+        """
+        return self._joules_until(end) - self._joules_until(start)
+
     def joules(self) -> float:
         """Joules from the first row to now; waits until there is a row of now, or later.
 
         Raises:
             MeterError: if none comes.
         """
-        now = self._clock()
+        return self._joules_until(self._clock())
+
+    def _joules_until(self, now: float) -> float:
         seconds, watts = self._read()
+        patience_s = max(self._patience_s, 2 * self.period_s)
         while seconds[-1] < now:
-            if self._clock() > now + self._patience_s:
+            if self._clock() > now + patience_s:
                 behind = f"its last row is {self._clock() - seconds[-1]:.1f} s old"
                 raise MeterError(f"{self._path} does not grow: {behind}; is it still recorded, by the same clock?")
             self._sleep(_POLL_S)

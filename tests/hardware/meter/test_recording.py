@@ -59,6 +59,26 @@ def test_rows_that_are_late_are_waited_for(file: Path) -> None:
     assert recording(file, time).joules() == pytest.approx(3 + 8 + 2 + 2.5)
 
 
+def test_waiting_for_rows_is_no_part_of_what_is_measured(file: Path) -> None:
+    """A recorder that writes in blocks: at both marks its rows are late."""
+    time = Time(1001.0)
+    meter = recording(file, time)
+    start = meter.mark()
+    time.now = 1004.5
+    end = meter.mark()
+    assert time.now == 1004.5
+    time.then = lambda: file.write_text("seconds,watts\n1000,2\n1001,4\n1003,4\n1004,0\n1005,2\n")
+    assert meter.between(start, end) == pytest.approx(8 + 2 + 0.25)
+    assert time.now > 1004.5
+
+
+def test_a_recorder_is_waited_for_as_its_pace_demands(file: Path) -> None:
+    file.write_text("1000,2\n1020,2\n1040,2\n")
+    time = Time(1041.0)
+    time.then = lambda: file.write_text("1000,2\n1020,2\n1040,2\n1060,2\n") if time.now > 1060 else None
+    assert recording(file, time).joules() == pytest.approx(82)
+
+
 def test_a_row_in_the_making_is_not_read(file: Path) -> None:
     file.write_text(file.read_text() + "1005,1")  # of 12
     assert recording(file, Time(1003.5)).joules() == pytest.approx(3 + 8 + 1.5)
