@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from moonas.errors import MoonasError
-from moonas.run import parse_assignments
+from moonas.run import Assignments, Quiet, parse_assignments
 from moonas.terminal import exit_codes, say, stop_cleanly, while_read
 
 if TYPE_CHECKING:
@@ -26,11 +26,8 @@ def check(
     seed: Annotated[int | None, typer.Option(help="Of the networks that are drawn.")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes; 0 evaluates in this one.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a row for each network.")] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change any field of the problem; may be given often."),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    assignments: Assignments = None,
+    quiet: Quiet = False,
 ) -> None:
     """Check a problem before any training: do networks build, can the limits be kept, what could be hoped for?"""
     with exit_codes():

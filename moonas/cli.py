@@ -13,7 +13,7 @@ from moonas.audit import Audit, audit_of
 from moonas.checking import check
 from moonas.errors import MoonasError
 from moonas.profile import app as profile
-from moonas.run import parse_assignments, run
+from moonas.run import Assignments, Quiet, parse_assignments, run
 from moonas.show import app as show
 from moonas.terminal import exit_codes, say, stop_cleanly, while_read
 
@@ -61,11 +61,8 @@ def audit(
         Path | None,
         typer.Option(help="The folder. Running again in it goes on.", show_default="runs/NAME-audit"),
     ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change any field of the problem; may be given often."),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    assignments: Assignments = None,
+    quiet: Quiet = False,
 ) -> None:
     """Audit a proxy: does what a search sees order networks as full training does?"""
     with exit_codes():

@@ -34,6 +34,7 @@ app = typer.Typer(
     cls=_Group, no_args_is_help=True, help="Measure a device profile: how long each kernel of a search space takes."
 )
 Runtime = Literal["onnxruntime", "torch"]
+_WELL = 0.9
 EncodingOption = Annotated[str, typer.Option("--encoding", help="The search space whose kernels are measured.")]
 ShapeOption = Annotated[str | None, typer.Option("--input", metavar="SHAPE", help="Of one input, as 3x32x32 or 128x6.")]
 ClassesOption = Annotated[int | None, typer.Option("--classes", min=1, max=10**6, help="Outputs of the networks.")]
@@ -164,6 +165,12 @@ def _say_how_well(found: DeviceSpec, path: Path, quiet: bool) -> None:
             f"{_percent(proof.within_10_percent)} within 10 %{rank}. "
             f"In {path} and {path.stem}.csv; search with --set device={found.name}"
         )
+        if proof.timed_well is not None and proof.timed_well < _WELL:
+            say(
+                f"The device was busy: only {_percent(proof.timed_well)} of the networks were timed so that another "
+                "measurement would find the same. Remove both files, and measure again when it is idle.",
+                err=True,
+            )
 
 
 def _say_what_it_takes(made: Profiling, progress: _Progress) -> None:

@@ -22,7 +22,7 @@ from moonas.spec.provenance import SpaceSpec
 from moonas.spec.validation import validate
 from moonas.study.assemble import device_profile
 from moonas.study.environment import machine
-from moonas.study.profile_file import CALIBRATED_ON, VALIDATED_ON, claim, path_of, prove
+from moonas.study.profile_file import CALIBRATED_ON, VALIDATED_ON, claim, path_of, proved, write_profile
 
 if TYPE_CHECKING:
     from torch import nn
@@ -123,7 +123,7 @@ def measure(profiling: Profiling, progress: Progress = lambda line: None) -> Dev
     Raises:
         MoonasError: if there is another profile of this name, another process measures it, or it cannot be written.
     """
-    with _alone(profiling.path):
+    with alone(profiling.path):
         return _measure(profiling, progress)
 
 
@@ -133,10 +133,12 @@ def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
 
     space = find_kernels(profiling, progress)
     spec = described(profiling, space).on(machine(profiling.device.runtime))
-    claim(profiling.path, spec)
+    kept = claim(profiling.path, spec)
     device = device_profile(spec)
     known = read_table(profiling.table_path).times if profiling.table_path.exists() else {}
     missing = [kernel for kernel in space.kernels if kernel.key not in known]
+    if not missing and CALL in known and kept.validation is not None:
+        return kept  # measured and proved
     if CALL not in known:
         append_rows(profiling.table_path, [time_call(device, weight_bytes=space.weight_bytes, seed=profiling.seed)])
     done = len(space.kernels) - len(missing)
@@ -144,6 +146,8 @@ def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
         append_rows(profiling.table_path, times)
         done += len(times)
         progress(f"{done:,} of {len(space.kernels):,} kernels measured")
+    if done < len(space.kernels):
+        progress(f"{len(space.kernels) - done:,} kernels cannot be timed by themselves, and are predicted from others")
     return _proved(profiling, spec, read_table(profiling.table_path), progress)
 
 
@@ -179,7 +183,7 @@ def described(profiling: Profiling, space: KernelSpace) -> DeviceSpec:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """Keep a profile to this process.
 
     Raises:
@@ -208,6 +212,8 @@ def _proved(profiling: Profiling, spec: DeviceSpec, table: KernelTable, progress
     networks = profiling.proof()
     progress(f"{len(networks)} networks are timed, to see how well the table predicts them")
     timed = [prepare(network, profiling.task.input_shape, device) for network in networks]
-    measured = [each.best for each in measure(timed, device, patience=device.rounds, seed=profiling.seed)]
+    found = measure(timed, device, patience=device.rounds, seed=profiling.seed)
     sums = [table.sum(profiling.kernels(network)).latency_ms for network in networks]
-    return prove(profiling.path, spec, measured_ms=measured, sums_ms=sums)
+    proof = proved(spec, timed=found, sums_ms=sums)
+    write_profile(profiling.path, proof)
+    return proof

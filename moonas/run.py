@@ -24,6 +24,13 @@ _FLAGS = {"budget.trials": "--trials", "seed": "--seed", "workers": "--workers"}
 EXIT_DONE, EXIT_BUDGET = 0, 3
 
 
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change any field of the problem; may be given often."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
 def run(
     problem: Annotated[
         str, typer.Argument(help="A problem file, the name of a shipped one (see `moonas list`), or a run folder.")
@@ -42,14 +49,11 @@ def run(
     trials: Annotated[int | None, typer.Option(help="Architectures to evaluate in all (budget.trials).")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the search and of the trainings.")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes; 0 evaluates in this one.")] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change any field of the problem; may be given often."),
-    ] = None,
+    assignments: Assignments = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try networks again that failed in an earlier run.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Search for networks: accurate, fast and small on the device they will run on."""
     flags = zip(_FLAGS, (trials, seed, workers), strict=True)

@@ -9,7 +9,9 @@ from typing import Any
 
 import filelock
 import pytest
+import torch
 import yaml
+from torch import nn
 from typer.testing import CliRunner, Result
 
 from moonas import profiling
@@ -17,10 +19,13 @@ from moonas.cli import app
 from moonas.errors import MoonasError
 from moonas.hardware import kernel_times
 from moonas.hardware.kernel_times import CALL
+from moonas.hardware.kernels import kernels_of
 from moonas.hardware.table import append_rows, read_table
+from moonas.hardware.trace import trace
 from moonas.network.architecture import Task
 from moonas.profiling import Profiling, measure, plan
 from moonas.spec.device import load_device_tree
+from moonas.study import profile_file
 
 SPACE = """
 family: staged_cnn
@@ -101,12 +106,13 @@ def test_an_interrupted_profile_goes_on_with_what_is_missing(timed: list[int]) -
     assert len(read_table(made.table_path).times) == len(made.table_path.read_text().splitlines()) - 1 == len(lines) - 1
 
 
-def test_a_finished_profile_is_only_tried_again(timed: list[int]) -> None:
-    measure(planned())
-    before = planned().table_path.read_bytes()
-    measure(planned())
-    assert timed[1] == 0
-    assert planned().table_path.read_bytes() == before
+def test_a_finished_profile_stays_as_it_is(timed: list[int]) -> None:
+    """Runs that were begun with it would else be of another device."""
+    found = measure(planned())
+    before = [path.read_bytes() for path in (planned().path, planned().table_path)]
+    assert measure(planned()).scale == found.scale
+    assert len(timed) == 1
+    assert [path.read_bytes() for path in (planned().path, planned().table_path)] == before
 
 
 @pytest.mark.parametrize(
@@ -204,6 +210,8 @@ def test_times_that_add_up_to_nothing_are_refused() -> None:
     measure(made)
     known = read_table(made.table_path).times.values()
     made.table_path.unlink()
+    tree = yaml.safe_load(made.path.read_text())
+    made.path.write_text(yaml.safe_dump({key: tree[key] for key in tree if key != "validation"}))
     append_rows(made.table_path, [replace(time, microseconds=-5.0) for time in known])
     with pytest.raises(MoonasError, match="take no time together"):
         measure(made)
@@ -235,3 +243,38 @@ def test_what_a_profile_of_ones_own_says_of_here_is_not_of_the_table() -> None:
     Path("hw_profiles/here.yaml").write_text("meter: rapl\nscale: 3.0\nrounds: 9\n")
     device = planned().device
     assert (device.meter, device.scale, device.rounds) == ("auto", 1.0, 2)
+
+
+class Masked(nn.Module):
+    """A convolution, and what cannot be computed on other numbers than those of its network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(1, 4, 3)
+        self.register_buffer("table", torch.arange(8.0))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        positions = self.convolution(images).mean(dim=(2, 3)).sigmoid().mul(7).long()
+        return self.table[positions]
+
+
+def test_kernels_that_cannot_be_computed_by_themselves_are_left_out() -> None:
+    kernels = kernels_of(trace(Masked().eval(), (1, 8, 8)), ())
+    (some,) = kernel_times.together(kernels)
+    assert 0 < len(some.comparisons) < len(kernels)
+    assert all(each.less < len(some.modules) for each in some.comparisons)
+    assert not any(each.key.startswith("index") for each in some.comparisons)
+
+
+def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = profile_file.proved
+
+    def busy(*given: Any, **named: Any) -> Any:
+        timed = [replace(each, cpu_over_wall=0.5) for each in named.pop("timed")]
+        return real(*given, timed=timed, **named)
+
+    monkeypatch.setattr(profiling, "proved", busy)
+    result = moonas_command(COMMAND)
+    assert result.exit_code == 0
+    assert "The device was busy: only 0.0 % of the networks were timed" in result.stderr
+    assert load_device_tree("mine")["validation"]["timed_well"] == 0

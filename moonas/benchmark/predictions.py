@@ -24,7 +24,7 @@ from moonas.hardware.trace import trace
 from moonas.report.table import print_frame
 from moonas.run import parse_assignments
 from moonas.show import task_for
-from moonas.spec.device import DeviceSpec, load_device_tree
+from moonas.spec.device import DeviceSpec, load_device
 from moonas.study.assemble import assemble_latency_model, device_profile
 from moonas.terminal import say
 
@@ -51,7 +51,7 @@ def predictions(
     All networks are timed side by side, in interleaved rounds. Multiply-adds are scaled on the first five, and sums of
     kernels too, beside the scale that the profile brings.
     """
-    spec = DeviceSpec.model_validate(load_device_tree(profile))
+    spec = load_device(profile)
     if spec.table is None:
         raise MoonasError(f"{profile} has no table of kernels")
     overrides = parse_assignments(assignments or [])
@@ -103,7 +103,7 @@ def _say_how_fast(model: LatencyModel, spec: DeviceSpec, shape: tuple[int, ...],
 
 
 def _compare(table: KernelTable, other: str) -> None:
-    path = load_device_tree(other)["table"]
+    path = load_device(other).table
     times = read_table(Path(path)).times if path else {}
     pairs = [(time.microseconds, times[key].microseconds) for key, time in table.times.items() if key in times]
     large = [(a, b) for a, b in pairs if min(a, b) >= _LEAST_US]

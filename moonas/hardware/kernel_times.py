@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import torch
+
 from moonas.hardware.device import DeviceProfile
 from moonas.hardware.kernels import Kernel
 from moonas.hardware.latency import Latency, measure
@@ -72,16 +74,32 @@ class Together:
 
 
 def together(kernels: Sequence[Kernel]) -> Iterator[Together]:
-    """Divide kernels into some dozens at a time, those of one place together."""
+    """Divide kernels into some dozens at a time, those of one place together.
+
+    Those that cannot be computed by themselves are left out: who reads positions or truth values, or is an operator of
+    the user's own.
+    """
     ordered = sorted(kernels, key=place_of)
     for start in range(0, len(ordered), _TOGETHER):
-        some = ordered[start : start + _TOGETHER]
-        places = list(dict.fromkeys(map(place_of, some)))
-        less = {place: len(some) + i for i, place in enumerate(places)}
+        replayed = {kernel: _replayed(kernel) for kernel in ordered[start : start + _TOGETHER]}
+        modules = {kernel: module for kernel, module in replayed.items() if module is not None}
+        places = list(dict.fromkeys(map(place_of, modules)))
+        less = {place: len(modules) + i for i, place in enumerate(places)}
         yield Together(
-            (*map(KernelInContext, some), *map(context_of, places)),
-            tuple(Comparison(each.key, added_work(each), i, less[place_of(each)]) for i, each in enumerate(some)),
+            (*modules.values(), *map(context_of, places)),
+            tuple(Comparison(each.key, added_work(each), i, less[place_of(each)]) for i, each in enumerate(modules)),
         )
+
+
+def _replayed(kernel: Kernel) -> Replayed | None:
+    """A kernel in its context, if it can be computed there."""
+    try:
+        module = KernelInContext(kernel).eval()
+        with torch.no_grad():
+            module(*module.inputs)
+    except Exception:  # whatever an operator raises that is given other things than in its network
+        return None
+    return module
 
 
 def added_work(kernel: Kernel) -> Work:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from moonas.profiling import alone
 from moonas.spec.device import DeviceSpec
 from moonas.spec.results import GroupResultSpec, ResultsSpec, read_results
-from moonas.study.profile_file import claim, path_of, prove
+from moonas.study.profile_file import claim, path_of, proved, write_profile
 
 if TYPE_CHECKING:
     from moonas.hardware.kernel_times import KernelTime
@@ -30,7 +31,7 @@ def import_results(path: Path, *, name: str | None = None, folder: Path = Path("
         MoonasError: if there is another profile of this name.
     """
     from moonas.hardware.roofline import Work
-    from moonas.hardware.table import append_rows, read_table
+    from moonas.hardware.table import KernelTable, append_rows
 
     results = read_results(path)
     manifest = results.manifest
@@ -39,14 +40,18 @@ def import_results(path: Path, *, name: str | None = None, folder: Path = Path("
     table = profile.with_suffix(".csv")
     changes = {"name": name, "table": table.name, "rounds": results.rounds}
     spec = manifest.profile.model_copy(update=changes).on(results.device)
-    claim(profile, spec)
-    table.unlink(missing_ok=True)
-    append_rows(table, kernel_times(results))
-    known = read_table(table)
+    times = kernel_times(results)
     named = [[(key, Work(*manifest.works[key])) for key in keys] for keys in manifest.networks]
-    sums = [known.sum_named(parts).latency_ms for parts in named]
-    measured = [each.best for each in _latencies(results.groups[-1])]
-    return prove(profile, spec, measured_ms=measured, sums_ms=sums)
+    sums = [KernelTable(times).sum_named(parts).latency_ms for parts in named]
+    proof = proved(spec, timed=_latencies(results.groups[-1]), sums_ms=sums)
+    with alone(profile):
+        claim(profile, spec)
+        draft = table.with_name(f".{table.name}.draft")
+        draft.unlink(missing_ok=True)
+        append_rows(draft, times)
+        draft.replace(table)
+        write_profile(profile, proof)
+    return proof
 
 
 def kernel_times(results: ResultsSpec) -> list[KernelTime]:

@@ -54,10 +54,11 @@ class Bundle:
         return self._zip.read(name) if self._zip else (self._folder / name).read_bytes()
 
 
-def load(model: bytes, threads: int, is_part: bool = False) -> Call:
+def load(model: bytes, threads: int, is_part: bool = False, feed: dict[str, Any] | None = None) -> Call:
     """Make a model ready: a call without arguments for one inference on inputs that never change.
 
-    Parts of a network leave their results with the runtime, and all use the same working memory.
+    Parts of a network leave their results with the runtime, and all use the same working memory. Inputs are those of
+    `feed`, in which the first copy of a model leaves its own.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -69,7 +70,10 @@ def load(model: bytes, threads: int, is_part: bool = False) -> Call:
         options.add_session_config_entry("session.use_env_allocators", "1")
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     random = np.random.default_rng(0)
-    feed = {each.name: 0.5 + random.random(each.shape, dtype=np.float32) for each in session.get_inputs()}
+    feed = {} if feed is None else feed
+    for each in session.get_inputs():
+        if each.name not in feed:
+            feed[each.name] = 0.5 + random.random(each.shape, dtype=np.float32)
     if not is_part:
         return lambda: session.run(None, feed)
     binding = session.io_binding()
@@ -181,9 +185,10 @@ def measure_group(bundle: Bundle, group: dict[str, Any], rest: Call, rounds: int
     calls, before = [], []
     for name in group["files"]:
         model = bundle.read(name)
+        feed: dict[str, Any] = {}
         try:
-            calls.append(load(model, settings["threads"], is_part))
-            copy = load(model, settings["threads"], is_part) if is_part else None
+            calls.append(load(model, settings["threads"], is_part, feed))
+            copy = load(model, settings["threads"], is_part, feed) if is_part else None
         except Exception as error:  # of many kinds, none of which has a name
             sys.exit(f"measure.py: onnxruntime {onnxruntime.__version__} cannot load {name}: {error}")
         before.append(_both(rest, copy) if copy else rest if group["kind"] == "call" else nothing)

@@ -11,6 +11,7 @@ from moonas.problem.trial import LEARNT_NOTHING
 from moonas.report.table import number
 from moonas.spec.metric import METRICS
 
+_SPREAD, _DISTURBED = "latency_uncertainty", 0.15
 _FEWEST = 4
 """Complete networks; of fewer, some may be alike by chance."""
 
@@ -26,7 +27,20 @@ def remarks(
         objectives: what was searched for.
         notes: metric -> how it came about.
     """
-    return [*_untold(trials), *_alike(trials, score), *_modelled(objectives, notes or {})]
+    return [*_untold(trials), *_alike(trials, score), *_disturbed(trials), *_modelled(objectives, notes or {})]
+
+
+def _disturbed(trials: pd.DataFrame) -> Iterator[str]:
+    """On latencies that were timed while others computed."""
+    if _SPREAD not in trials:
+        return
+    spreads = trials[_SPREAD].dropna()
+    disturbed = int((spreads > _DISTURBED).sum())
+    if len(spreads) >= _FEWEST and 2 * disturbed >= len(spreads):
+        yield (
+            f"Warning: {disturbed} of {len(spreads)} latencies were timed on a busy machine ({_SPREAD} above "
+            f"{_DISTURBED:g}): their order is doubtful where they differ by less; search again when it is idle."
+        )
 
 
 def _modelled(objectives: Sequence[Objective], notes: Mapping[str, str]) -> Iterator[str]:

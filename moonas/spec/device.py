@@ -65,13 +65,11 @@ class PowerSpec(SpecModel):
         static_w: drawn whatever is computed, in watts.
         multiply_add_pj: of one multiply-add, in picojoules.
         byte_pj: of a byte that a kernel reads or writes, in picojoules.
-        limit_w: what the maker says that the device draws at most.
     """
 
     static_w: NotNegative
     multiply_add_pj: NotNegative
     byte_pj: NotNegative
-    limit_w: NotNegative | None = None
     source: SourceSpec
 
 
@@ -167,10 +165,20 @@ class DeviceSpec(SpecModel):
             yield ("runtime",), "ncnn is not run here; only a profile with a roofline may name it"
         if self.table is not None and self.kind != "measured":
             yield ("table",), f"is of kernels that were measured, and this profile is {self.kind}"
+        if self.table is not None and self.roofline is not None:
+            yield (
+                ("roofline",),
+                "is given beside table, whose kernels tell what others take; keep one",
+            )
         if not self.is_live and self.kind != "measured" and self.source is None:
             yield ("source",), "is missing; say where the figures come from"
         if not self.is_live and self.meter not in (AUTO, NO_METER):
             yield ("meter",), "measures what runs here, and the latencies of this profile are predicted; leave it out"
+
+
+def load_device(name: str, *, beside: Path = Path()) -> DeviceSpec:
+    """Read a device profile; see `load_device_tree`."""
+    return DeviceSpec.model_validate(load_device_tree(name, beside=beside))
 
 
 def load_device_tree(name: str, *, beside: Path = Path()) -> dict[str, Any]:

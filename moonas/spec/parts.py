@@ -18,6 +18,7 @@ from moonas.spec.validation import named, validate
 from moonas.spec.wording import wrong_type
 
 Loaded = TypeVar("Loaded")
+_OF_FIGURES = ("kind", "processor", "runtime", "threads", "fusion", "scale", "machine", "space", "validation")
 
 
 def resolve_encoding(document: Document) -> EncodingSpec | FactorySpec:
@@ -89,10 +90,21 @@ def _resolve_device(document: Document, location: Location, *, default: str) -> 
     found = with_paths(found, lambda key: document.folder((*location, key)))
     name = found.get("name", default)
     profile = _load_named(document, (*location, "name"), name, load_device_tree)
+    fixed = [key for key in found if key in _held_for(profile)]
+    if fixed:
+        what = f"is what the figures of {profile['name']} hold for, and cannot be changed; name another profile"
+        raise SpecError("\n".join(document.mistake((*location, key), what) for key in fixed))
     table = str(found.get("table"))
     if name == HERE and table.endswith(".csv"):
         profile |= _said_beside(table)
     return {**profile, **found, "name": profile["name"]}
+
+
+def _held_for(profile: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the figures of a profile hold for. Costs hold for any batch, as the work is counted."""
+    if profile["table"] is not None:
+        return (*_OF_FIGURES, "batch")
+    return _OF_FIGURES if profile["roofline"] is not None else ()
 
 
 def _said_beside(table: str) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class ValidationSpec(SpecModel):
         mape: mean of |predicted - measured| / measured.
         median_ape: median of the same.
         within_10_percent: share of the networks whose prediction is so near.
+        timed_well: share of the networks whose own latencies another measurement would find again.
     """
 
     networks: Annotated[int, Field(ge=1)]
@@ -79,6 +80,7 @@ class ValidationSpec(SpecModel):
     mape: Annotated[float, Field(ge=0)] | None = None
     median_ape: Annotated[float, Field(ge=0)] | None = None
     within_10_percent: Share | None = None
+    timed_well: Share | None = None
 
 
 class PriceSpec(SpecModel):

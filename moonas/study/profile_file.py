@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from moonas.errors import MoonasError
-from moonas.spec.device import HERE, DeviceSpec, load_device_tree
+from moonas.spec.device import HERE, DeviceSpec, load_device
 from moonas.spec.provenance import ValidationSpec
 from moonas.study.environment import differences
+
+if TYPE_CHECKING:
+    from moonas.hardware.latency import Latency
 
 CALIBRATED_ON, VALIDATED_ON = 5, 20
 """Networks on which the scale of a table is found, and others on which it is tried."""
@@ -29,63 +33,70 @@ def path_of(name: str, folder: Path) -> Path:
     return folder / f"{name}.yaml"
 
 
-def claim(path: Path, spec: DeviceSpec) -> None:
-    """Write a profile before its kernels are timed, unless there is another of this name.
+def claim(path: Path, spec: DeviceSpec) -> DeviceSpec:
+    """Write a profile before its kernels are timed, unless it is there already.
+
+    Returns:
+        what is there now, with its scale and how well it proved, if it did.
 
     Raises:
-        MoonasError: if there is.
+        MoonasError: if there is another profile of this name.
     """
     table = path.with_suffix(".csv")
     if path.exists():
-        before = load_device_tree(str(path))
+        before = load_device(str(path))
         left_out = {"validation", "scale", "table", "model"}
-        same = {key: value for key, value in before.items() if key not in left_out}
-        found = next(differences(same, spec.model_dump(exclude=left_out)), None)
+        found = next(differences(before.model_dump(exclude=left_out), spec.model_dump(exclude=left_out)), None)
         if found:
             raise MoonasError(f"{path} is another profile ({found}); choose another name, or remove it")
-        return  # with what it says of its scale, until that is found anew
+        return before
     if table.exists():
         raise MoonasError(f"{table} is there without its profile; choose another name, or remove it")
-    _write(path, spec)
+    write_profile(path, spec)
+    return spec
 
 
-def prove(path: Path, spec: DeviceSpec, *, measured_ms: Sequence[float], sums_ms: Sequence[float]) -> DeviceSpec:
-    """Find the scale of a table on some networks, try it on the others, and write both into the profile.
+def proved(spec: DeviceSpec, *, timed: Sequence[Latency], sums_ms: Sequence[float]) -> DeviceSpec:
+    """Find the scale of a table on some networks, and try it on the others.
 
     Args:
-        path: of the profile.
-        spec: what it says so far.
-        measured_ms: of whole networks, first those for the scale.
+        spec: what the profile says so far.
+        timed: what whole networks took, first those for the scale.
         sums_ms: of the kernels of the same networks.
 
     Raises:
-        MoonasError: if the kernels were measured too badly, or the profile cannot be written.
+        MoonasError: if the kernels were measured too badly.
     """
     import numpy as np
 
     from moonas.hardware.fit import errors_of
 
     if min(sums_ms) <= 0:
-        what = "the kernels of a network take no time together, so noisy are they; remove it, and measure more rounds"
-        raise MoonasError(f"{path.with_suffix('.csv')}: {what}")
+        what = "the kernels of a network take no time together, so noisy are they; remove the table, and measure more"
+        raise MoonasError(f"{spec.table}: {what} rounds")
+    measured_ms = [each.best for each in timed]
     scale = float(np.median(np.divide(measured_ms, sums_ms)[:CALIBRATED_ON]))
     predicted = [scale * each for each in sums_ms[CALIBRATED_ON:]]
     found = errors_of(predicted, measured_ms[CALIBRATED_ON:]).items()
     errors = {name: round(value, 4) for name, value in found if np.isfinite(value)}  # no rank where all are alike
+    well = round(sum(each.quality == "good" for each in timed) / len(timed), 4)
     of = f"random networks of {spec.space.encoding if spec.space else ''}"
-    proof = ValidationSpec(networks=len(predicted), of=of, **errors)
-    proved = spec.model_copy(update={"scale": round(scale, 4), "validation": proof})
-    _write(path, proved)
-    return proved
+    proof = ValidationSpec(networks=len(predicted), of=of, timed_well=well, **errors)
+    return spec.model_copy(update={"scale": round(scale, 4), "validation": proof})
 
 
-def _write(path: Path, spec: DeviceSpec) -> None:
-    """Write a profile, whole at any instant."""
+def write_profile(path: Path, spec: DeviceSpec) -> None:
+    """Write a profile, whole at any instant; its table lies beside it.
+
+    Raises:
+        MoonasError: if it cannot be written.
+    """
     proof, about = spec.validation, spec.space
     tried = f"MAPE {100 * (proof.mape or 0):.1f} % on {proof.networks} networks" if proof else "not tried yet"
     threads = f"{spec.threads} thread{'s' * (spec.threads > 1)}"
     headline = f"# {spec.model}, {spec.runtime}, {threads}: kernels of {about.encoding if about else ''}, {tried}.\n"
     tree = spec.model_dump(mode="json", exclude_none=True, exclude={"name"})
+    tree["table"] = path.with_suffix(".csv").name
     draft = path.with_name(f".{path.name}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

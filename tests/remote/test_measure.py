@@ -183,8 +183,9 @@ def test_what_is_done_before_each_call_depends_on_what_is_timed(
     made: list[str] = []
     ran: list[str] = []
 
-    def load(model: bytes, threads: int, is_part: bool = False) -> Callable[[], None]:
+    def load(model: bytes, threads: int, is_part: bool, feed: dict[str, int]) -> Callable[[], None]:
         assert is_part == (kind == "kernels")
+        assert feed.setdefault("input", len(made)) == 0  # a copy reads the very inputs of the first
         name = f"{'second' if model.decode() in made else 'first'} of {model.decode()}"
         made.append(model.decode())
         return lambda: ran.append(name)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from moonas.errors import SpecError
 from moonas.spec.device import load_device_tree
 from moonas.spec.load import load_problem, to_yaml
 from moonas.spec.problem import ProblemSpec
@@ -61,13 +62,21 @@ def test_ones_own_profiles_are_found_by_name_and_by_path() -> None:
 
 
 def test_a_further_device_may_have_a_name_and_values_of_its_own() -> None:
-    devices = {"pi": {"name": "raspberry_pi_4", "threads": 4}, "t4": {"batch": 8}, "gpu": "v100"}
+    devices = {"pi": {"name": "raspberry_pi_4", "meter": "none"}, "t4": {"batch": 8}, "gpu": "v100"}
     spec = problem("latency_ms@pi", "latency_ms@t4", "latency_ms@gpu", devices=devices)
     assert [(each.name, each.threads, each.batch) for each in spec.devices.values()] == [
-        ("raspberry_pi_4", 4, 1),
+        ("raspberry_pi_4", 1, 1),
         ("t4", 1, 8),
         ("v100", 1, 1),
     ]
+
+
+@pytest.mark.parametrize("key", ["threads", "runtime", "scale", "fusion"])
+def test_what_the_figures_of_a_profile_hold_for_cannot_be_changed(key: str) -> None:
+    value: Any = {"threads": 4, "runtime": "torch", "scale": 2.0, "fusion": ["relu"]}[key]
+    message = f"device.{key}: is what the figures of raspberry_pi_4 hold for, and cannot be changed"
+    with pytest.raises(SpecError, match=message):
+        problem("latency_ms", overrides={"device": "raspberry_pi_4", f"device.{key}": value})
 
 
 def test_a_field_of_a_further_device_is_set_by_its_path() -> None:
