@@ -63,7 +63,7 @@ def kernel_times(results: ResultsSpec) -> list[KernelTime]:
     times = [call_time(_latencies(results.groups[0])[0])]
     for group, result in zip(results.manifest.groups, results.groups, strict=True):
         found = _latencies(result)
-        compared = (Comparison(c.key, Work(*works[c.key]), c.whole, c.less) for c in group.comparisons)
+        compared = (Comparison(c.key, Work(*works[c.key]), c.whole, c.less, c.times) for c in group.comparisons)
         times += [comparison.time(found) for comparison in compared]
     return times
 

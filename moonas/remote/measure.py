@@ -192,7 +192,7 @@ def measure_group(bundle: Bundle, group: dict[str, Any], rest: Call, rounds: int
         except Exception as error:  # of many kinds, none of which has a name
             sys.exit(f"measure.py: onnxruntime {onnxruntime.__version__} cannot load {name}: {error}")
         before.append(_both(rest, copy) if copy else rest if group["kind"] == "call" else nothing)
-    patience = 0 if group["kind"] == "call" else rounds
+    patience = rounds if group["kind"] == "networks" else 0  # differences are of as many rounds on both sides
     return measure(calls, before, settings, rounds, patience, bundle.manifest["seed"])
 
 

@@ -28,11 +28,13 @@ class ComparisonSpec(SpecModel):
         key: of the kernel.
         whole: number, among the files of its group, of what makes its inputs, and the kernel.
         less: of what makes its inputs, alone.
+        times: how often the kernel is in it.
     """
 
     key: str
     whole: Count
     less: Count
+    times: Annotated[int, Field(ge=1)] = 1
 
 
 class GroupSpec(SpecModel):

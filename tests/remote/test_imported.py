@@ -51,7 +51,8 @@ def test_kernels_are_differences_of_what_was_timed_together(measured: Path) -> N
     assert len(times) == 1 + len(group.comparisons)
     for each in group.comparisons:
         whole, less = found.figures[each.whole], found.figures[each.less]
-        assert times[each.key].microseconds == pytest.approx(1000 * (whole.best_ms - less.best_ms))
+        assert times[each.key].microseconds == pytest.approx(1000 * (whole.best_ms - less.best_ms) / each.times)
+            assert each.times == 4
     assert times["call"].microseconds == pytest.approx(1000 * read.groups[0].figures[0].best_ms)
 
 

@@ -193,7 +193,7 @@ def test_what_is_done_before_each_call_depends_on_what_is_timed(
     monkeypatch.setattr(measure, "load", load)
 
     def once(calls: Any, prior: Any, settings: Any, rounds: int, patience: int, seed: int) -> list[Any]:
-        assert patience == (0 if kind == "call" else rounds)
+        assert patience == (rounds if kind == "networks" else 0)
         return [prior[0](), calls[0]()]
 
     monkeypatch.setattr(measure, "measure", once)
