@@ -69,7 +69,7 @@ FRONT_COLUMNS = (
     "latency_tied_with",
     "latency_timed_together",
 )
-"""What is added to a front whose networks were timed together in the end."""
+"""What is added to a front whose networks were timed together in the end; see `moonas.report.timed_front`."""
 COLUMNS = ("key", "number", "state", "seconds", "error", *FRONT_COLUMNS)
 """The columns of the CSVs that are neither metrics nor genes."""
 AT = "@"
