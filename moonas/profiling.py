@@ -120,6 +120,9 @@ def plan(
 def measure(profiling: Profiling, progress: Progress = lambda line: None) -> DeviceSpec:
     """Measure a profile, or go on where it was interrupted, and write it.
 
+    From then on this process keeps its memory, as the workers of a search do: else the same network would take longer
+    here than there.
+
     Raises:
         MoonasError: if there is another profile of this name, another process measures it, or it cannot be written.
     """
@@ -128,9 +131,11 @@ def measure(profiling: Profiling, progress: Progress = lambda line: None) -> Dev
 
 
 def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
+    from moonas.evaluation.worker import keep_memory
     from moonas.hardware.kernel_times import CALL, time_call, time_kernels
     from moonas.hardware.table import append_rows, read_table
 
+    keep_memory()
     space = find_kernels(profiling, progress)
     spec = described(profiling, space).on(machine(profiling.device.runtime))
     kept = claim(profiling.path, spec)

@@ -106,6 +106,16 @@ def test_an_interrupted_profile_goes_on_with_what_is_missing(timed: list[int]) -
     assert len(read_table(made.table_path).times) == len(made.table_path.read_text().splitlines()) - 1 == len(lines) - 1
 
 
+def test_a_profile_is_timed_with_memory_that_is_kept_as_in_a_search(
+    timed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before: list[int] = []
+    monkeypatch.setattr("moonas.evaluation.worker.keep_memory", lambda: before.append(len(timed)))
+    measure(planned())
+    assert before == [0]
+    assert len(timed) == 1
+
+
 def test_a_finished_profile_stays_as_it_is(timed: list[int]) -> None:
     """Runs that were begun with it would else be of another device."""
     found = measure(planned())

@@ -11,6 +11,9 @@ from typing import Any
 from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome, attempt, build
 from moonas.network.architecture import Task
 
+TOGETHER = "timed_together"
+"""How many networks were timed side by side."""
+
 
 @dataclass(frozen=True)
 class Loader:
@@ -94,6 +97,25 @@ class LatencyEvaluator(SideBySideEvaluator):
             "latency_p90_ms": result.p90,
             "latency_uncertainty": result.uncertainty,
         }
+
+
+class FrontLatencyEvaluator(LatencyEvaluator):
+    """Times the networks of a front, and tells how well that went.
+
+    Beside the metrics there are `repeatability` and `cpu_over_wall`, as of a `Latency`, and `timed_together`: the
+    networks that were timed side by side, each counted that has figures.
+    """
+
+    def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """Time all that can be loaded, and count them."""
+        outcomes = super().evaluate(candidates)
+        together = sum(not isinstance(outcome, Failure) for outcome in outcomes)
+        return [each if isinstance(each, Failure) else {**each, TOGETHER: together} for each in outcomes]
+
+    def values(self, result: Any) -> Mapping[str, float]:
+        """Name what was timed, and how well."""
+        how = {"repeatability": result.repeatability, "cpu_over_wall": result.cpu_over_wall}
+        return {**super().values(result), **how}
 
 
 class PredictedLatencyEvaluator(Evaluator):

@@ -13,15 +13,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from moonas.hardware.device import DeviceProfile
-from moonas.hardware.runtime import Inference
 
-Clock = Callable[[Inference, int, Inference], list[float]]
+if TYPE_CHECKING:
+    from moonas.hardware.runtime import Inference  # torch
+
+Clock = Callable[["Inference", int, "Inference"], list[float]]
 """Times calls of an inference, so many, after what is done before each, in milliseconds."""
+Quality = Literal["good", "noisy", "bad"]
+"""What a timing says of itself."""
 _WARM_UP_CALLS = 5
 _FEWEST_CALLS = 3
 _STEADY, _BAD = 0.05, 0.15
@@ -55,11 +59,21 @@ class Latency:
     cpu_over_wall: float
 
     @property
-    def quality(self) -> Literal["good", "noisy", "bad"]:
-        """Whether another measurement would find the same: `bad` if hardly, `noisy` if others computed meanwhile."""
-        if self.repeatability > _BAD:
-            return "bad"
-        return "good" if self.repeatability <= _STEADY and self.cpu_over_wall >= _UNDISTURBED else "noisy"
+    def quality(self) -> Quality:
+        """Whether another measurement would find the same; see `quality_of`."""
+        return quality_of(self.repeatability, cpu_over_wall=self.cpu_over_wall)
+
+
+def quality_of(repeatability: float, *, cpu_over_wall: float) -> Quality:
+    """Whether another measurement would find the same: `bad` if hardly, `noisy` if others computed meanwhile.
+
+    Args:
+        repeatability: as of a `Latency`.
+        cpu_over_wall: the same.
+    """
+    if repeatability > _BAD:
+        return "bad"
+    return "good" if repeatability <= _STEADY and cpu_over_wall >= _UNDISTURBED else "noisy"
 
 
 def measure(

@@ -38,8 +38,8 @@ def _disturbed(trials: pd.DataFrame) -> Iterator[str]:
     disturbed = int((spreads > _DISTURBED).sum())
     if len(spreads) >= _FEWEST and 2 * disturbed >= len(spreads):
         yield (
-            f"Warning: {disturbed} of {len(spreads)} latencies were timed on a busy machine ({_SPREAD} above "
-            f"{_DISTURBED:g}): their order is doubtful where they differ by less; search again when it is idle."
+            f"Warning: {disturbed} of {len(spreads)} latencies of the search were timed on a busy machine ({_SPREAD} "
+            f"above {_DISTURBED:g}): their order is doubtful where they differ by less; search again when it is idle."
         )
 
 

@@ -62,8 +62,14 @@ METRICS = {
         Metric("energy_uncertainty", "minimize", "energy", 0.0, "of energy_mj where it is measured, as a share of it"),
     )
 }
-FRONT_COLUMNS = ("measured_latency_ms", "measured_latency_uncertainty", "latency_tied_with")
-"""What is added to a front whose networks were timed together in the end."""
+FRONT_COLUMNS = (
+    "measured_latency_ms",
+    "measured_latency_uncertainty",
+    "latency_quality",
+    "latency_tied_with",
+    "latency_timed_together",
+)
+"""What is added to a front whose networks were timed together in the end; see `moonas.report.timed_front`."""
 COLUMNS = ("key", "number", "state", "seconds", "error", *FRONT_COLUMNS)
 """The columns of the CSVs that are neither metrics nor genes."""
 AT = "@"

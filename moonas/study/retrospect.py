@@ -6,10 +6,10 @@ import pandas as pd
 
 from moonas.report.prediction import prediction_remarks
 from moonas.report.remarks import remarks
-from moonas.report.timed_front import tie_remark
-from moonas.study.assemble_latency import why_not_timed
+from moonas.report.timed_front import timing_remarks
 from moonas.study.columns import predicted_devices
 from moonas.study.study import Study
+from moonas.study.this_machine import why_not_timed
 
 
 def retrospect(study: Study, trials: pd.DataFrame, front: pd.DataFrame) -> list[str]:
@@ -24,4 +24,5 @@ def retrospect(study: Study, trials: pd.DataFrame, front: pd.DataFrame) -> list[
     devices = predicted_devices(study.spec)
     if devices:
         said += prediction_remarks(trials, devices, encoding=study.spec.encoding.name, task=study.task)
-    return [*said, *filter(None, (tie_remark(front), why_not_timed(study.spec) if len(front) else ""))]
+    why_not = why_not_timed(study.spec) if len(front) else ""
+    return [*said, *timing_remarks(front), *filter(None, [why_not])]

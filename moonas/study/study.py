@@ -76,20 +76,23 @@ class Study:
 
         Args:
             progress: whether a line on standard error shows how far it is.
-            retry_failed: whether trials that failed in an earlier run are tried again, as after raising their limits.
+            retry_failed: whether trials that failed in an earlier run are tried again, as after raising their limits,
+                and networks of the front that could not be timed.
             listener: called with a `Snapshot` at the start and after each trial, training of a halving, and score.
 
         Raises:
             RunFolderError: if the folder is in use, holds something else, or cannot be written.
             SearchFailedError: if no candidate of the first generation could be evaluated.
         """
-        with self._opened() as session, ProgressLine() if progress else nullcontext() as line:
+        with self._opened() as session:
             if retry_failed:
                 session.forget_failures()
             try:
-                loop = SearchLoop(self.spec, session, self._strategy(), self.objectives, [listener, line])
-                self.outcome = loop.run()
-                time_front(self.spec, session, self.metrics, self.objectives)
+                with ProgressLine() if progress else nullcontext() as line:
+                    loop = SearchLoop(self.spec, session, self._strategy(), self.objectives, [listener, line])
+                    self.outcome = loop.run()
+                with ProgressLine() if progress else nullcontext() as line:
+                    time_front(self.spec, session, self.metrics, self.objectives, retry_failed=retry_failed, line=line)
             finally:
                 if self._folder.has_archive:  # else somebody removed it, and the error that says so must come through
                     self._write_results(session.archive)
