@@ -23,6 +23,8 @@ def retrospect(study: Study, trials: pd.DataFrame, front: pd.DataFrame) -> list[
     said = remarks(trials, study.spec.score, objectives=study.objectives, notes=study.metric_notes)
     devices = predicted_devices(study.spec)
     if devices:
-        said += prediction_remarks(trials, devices, encoding=study.spec.encoding.name, task=study.task)
+        said += prediction_remarks(
+            trials, front, devices=devices, encoding=study.spec.encoding.name, task=study.task
+        )
     why_not = why_not_timed(study.spec) if len(front) else ""
     return [*said, *timing_remarks(front), *filter(None, [why_not])]
