@@ -43,9 +43,10 @@ def needed_bytes(operations: Sequence[Operation], fusion: Collection[str], *, in
     A result is kept from the kernel that makes it through the last that reads it, the network's own to the end, and its
     input always, as it is the caller's. While a kernel is computed there are its inputs, its result and all that later
     ones read: the "operator breadth" of Pisarchyk and Lee (2020, arXiv 2001.03288), whose maximum no way of placing
-    buffers can undercut; with orders of their own, Liberis and Lane search by it (2019, arXiv 1910.05110). Nothing is
-    made by what works in place, nor between operations that are computed as one: a sum that joins a convolution is
-    written over what it adds, if nobody else needs that, as ONNX Runtime does.
+    buffers can undercut. Other orders might need less, which Liberis and Lane make use of (2019, arXiv 1910.05110).
+
+    Nothing is made by what works in place, nor between operations that are computed as one. A sum that joins a
+    convolution is written over what it adds, if nobody else needs that, as ONNX Runtime does.
 
     Args:
         operations: as `trace` gives them.
