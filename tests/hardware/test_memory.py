@@ -201,7 +201,6 @@ def test_what_eager_pytorch_holds_is_what_its_allocator_gives(drawn: tuple[nn.Mo
     assert computed == pytest.approx(given + images.nbytes, rel=0.01)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_what_is_needed_is_what_torchscript_allocates(drawn: tuple[nn.Module, torch.Tensor]) -> None:
     """Its interpreter lets go of a value after its last use, and joins nothing here."""
     module, images = drawn
