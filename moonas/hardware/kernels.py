@@ -69,13 +69,22 @@ def _weights(step: Operation) -> str:
 
 
 def kernels_of(operations: Sequence[Operation], fusion: Collection[str]) -> list[Kernel]:
-    """Divide the operations of a network into kernels, as the runtime does.
+    """Divide the operations of a network into kernels, as the runtime does; see `divide`."""
+    operations, kernels = divide(operations, fusion)
+    return [_kernel(operations, numbers) for numbers in kernels]
+
+
+def divide(operations: Sequence[Operation], fusion: Collection[str]) -> tuple[list[Operation], list[list[int]]]:
+    """Find out which operations of a network a runtime computes as one.
 
     Args:
         operations: as `trace` gives them.
         fusion: the kinds of operations that are computed with the one before, where nothing else needs its result and
             its kernel begins with multiply-adds: an activation joins a convolution, and not a sum. A runtime that joins
             nothing computes everything as it comes; others leave out what nobody needs, and compute nothing twice.
+
+    Returns:
+        The operations, reading of what is computed twice the first, and the numbers of those of each kernel.
     """
     same = _same(operations) if fusion else range(len(operations))
     operations = [replace(each, inputs=tuple(_first(made, same) for made in each.inputs)) for each in operations]
@@ -94,7 +103,7 @@ def kernels_of(operations: Sequence[Operation], fusion: Collection[str]) -> list
         else:
             kernel_of[number] = [number]
             kernels.append(kernel_of[number])
-    return [_kernel(operations, numbers) for numbers in kernels]
+    return operations, kernels
 
 
 def alive(operations: Sequence[Operation]) -> list[int]:

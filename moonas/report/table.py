@@ -15,7 +15,7 @@ from rich.table import Table
 
 from moonas.problem.objective import Objective
 
-_UNMEASURED = ("predicted", "modelled")
+_UNMEASURED = ("predicted", "modelled", "computed")
 _ARROWS = {"maximize": "▲", "minimize": "▼"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from moonas.spec.device import HERE, DeviceSpec
-from moonas.spec.metric import AT, ENERGY_COLUMNS, LATENCY_COLUMNS, PREDICTED_COLUMNS, metric_of
+from moonas.spec.metric import AT, ENERGY_COLUMNS, LATENCY_COLUMNS, MEMORY_COLUMNS, PREDICTED_COLUMNS, metric_of
 from moonas.spec.problem import ProblemSpec
 from moonas.study.assemble import device_profile
 
@@ -51,6 +51,7 @@ def metric_notes(spec: ProblemSpec, energy: str | None = None) -> dict[str, str]
     """
     metered = "measured where there is a meter, else modelled"
     notes = {spec.score: f"validation, {spec.fidelity}"}
+    notes |= dict.fromkeys(MEMORY_COLUMNS, f"computed for {device_profile(spec.device).place}")
     if spec.device.is_live:
         notes |= dict.fromkeys(LATENCY_COLUMNS, device_profile(spec.device).describe())
     notes |= {column: _prediction_note(device) for column, device in predicted_devices(spec).items()}
