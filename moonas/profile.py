@@ -92,11 +92,18 @@ def measure_one(
             _say_what_it_takes(made, progress)
             return
         try:
-            found = measure(made, progress) if target is None else measure_there(made, target, progress)
-        except KeyboardInterrupt:
-            say("\nStopped; what was measured is kept. The same command goes on.", err=True)
+            if target is None:
+                found, left = measure(made, progress), ""
+            else:
+                errand = measure_there(made, target, progress)
+                found, left = errand.profile, errand.left
+        except KeyboardInterrupt as stopped:
+            place = f" {stopped}" if stopped.args else ""
+            say(f"\nStopped; what was measured is kept{place}. The same command goes on.", err=True)
             raise
         _say_how_well(found, made.path, quiet)
+        if left:
+            say(left, err=True)
 
 
 @app.command("bundle")

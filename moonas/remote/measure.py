@@ -25,6 +25,8 @@ import zipfile
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
+if sys.platform != "win32":
+    import fcntl
 try:
     import numpy as np
     import onnxruntime
@@ -260,8 +262,25 @@ def open_results(path: Path, bundle: Bundle, rounds: int) -> dict[str, Any]:
 def save(path: Path, results: dict[str, Any]) -> None:
     """Write results, whole at any instant."""
     draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(results), encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(json.dumps(results), encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        if draft.exists():
+            draft.unlink()
+        sys.exit(f"measure.py: {path} cannot be written: {error.strerror}; what it held before is kept")
+
+
+def hold(bundle: Path) -> None:
+    """Keep a bundle to this process while it lives: one that a lost connection left behind may still be measuring."""
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(os.open(bundle, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"measure.py: another process is measuring {bundle} already; wait until it ends, or end it")
+    except OSError:  # of a file system without locks
+        return
 
 
 def run(bundle: Bundle, path: Path, rounds: int) -> None:
@@ -321,6 +340,7 @@ def main() -> None:
     say(f"{timed:,} models in {len(groups)} groups, about {minutes:.0f} minutes")
     if given.dry_run:
         return
+    hold(given.bundle)
     if given.end_with_input:
         threading.Thread(target=_end_with_input, daemon=True).start()
     try:

@@ -42,18 +42,36 @@ def claim(path: Path, spec: DeviceSpec) -> DeviceSpec:
     Raises:
         MoonasError: if there is another profile of this name.
     """
-    table = path.with_suffix(".csv")
-    if path.exists():
-        before = load_device(str(path))
+    before = refuse_others(path, spec)
+    if before is None:
+        write_profile(path, spec)
+    return before or spec
+
+
+def refuse_others(path: Path, spec: DeviceSpec, *, table: bytes | None = None) -> DeviceSpec | None:
+    """Refuse to write over another profile, or over figures of this one that somebody may have used.
+
+    Args:
+        path: of the profile; its table lies beside it.
+        spec: what it is to say.
+        table: all that its table is to say; None if that is still to be measured, and what is there is gone on with.
+
+    Returns:
+        what is there now; None if nothing is.
+
+    Raises:
+        MoonasError: if there is another one.
+    """
+    before, there = load_device(str(path)) if path.exists() else None, path.with_suffix(".csv")
+    if before is not None:
         left_out = {"validation", "scale", "table", "model"}
         found = next(differences(before.model_dump(exclude=left_out), spec.model_dump(exclude=left_out)), None)
         if found:
             raise MoonasError(f"{path} is another profile ({found}); choose another name, or remove it")
-        return before
-    if table.exists():
-        raise MoonasError(f"{table} is there without its profile; choose another name, or remove it")
-    write_profile(path, spec)
-    return spec
+    if there.exists() and (there.read_bytes() != table if table is not None else before is None):
+        what = "is there without its profile" if before is None else "was measured another time"
+        raise MoonasError(f"{there} {what}; choose another name, or remove it")
+    return before
 
 
 def proved(spec: DeviceSpec, *, timed: Sequence[Latency], sums_ms: Sequence[float]) -> DeviceSpec:
@@ -72,8 +90,8 @@ def proved(spec: DeviceSpec, *, timed: Sequence[Latency], sums_ms: Sequence[floa
     from moonas.hardware.fit import errors_of
 
     if min(sums_ms) <= 0:
-        what = "the kernels of a network take no time together, so noisy are they; remove the table, and measure more"
-        raise MoonasError(f"{spec.table}: {what} rounds")
+        what = "the kernels of a network take no time together, so noisy are they"
+        raise MoonasError(f"{spec.table}: {what}; measure another profile, with more --rounds")
     measured_ms = [each.best for each in timed]
     scale = float(np.median(np.divide(measured_ms, sums_ms)[:CALIBRATED_ON]))
     predicted = [scale * each for each in sums_ms[CALIBRATED_ON:]]

@@ -114,3 +114,27 @@ def test_results_can_be_imported_again_and_not_over_another_profile(
         import_results(tmp_path / "other.json", folder=tmp_path)
     assert (tmp_path / "board.csv").read_text() == table
     assert import_results(tmp_path / "other.json", name="second", folder=tmp_path).name == "second"
+
+
+def test_other_results_of_the_same_device_do_not_change_a_profile_that_proved(
+    measured: Path, results: Any, tmp_path: Path
+) -> None:
+    import_results(measured, folder=tmp_path)
+    before = [(tmp_path / name).read_bytes() for name in ("board.yaml", "board.csv")]
+    results["groups"][0]["figures"][0]["best_ms"] *= 2
+    (tmp_path / "again.json").write_text(json.dumps(results))
+    with pytest.raises(MoonasError, match=r"board\.csv was measured another time; choose another name, or remove it"):
+        import_results(tmp_path / "again.json", folder=tmp_path)
+    assert [(tmp_path / name).read_bytes() for name in ("board.yaml", "board.csv")] == before
+    assert not list(tmp_path.glob(".*.draft"))
+
+
+def test_an_import_that_was_killed_between_its_files_is_made_again(measured: Path, tmp_path: Path) -> None:
+    first = import_results(measured, folder=tmp_path)
+    (tmp_path / "board.yaml").unlink()
+    assert import_results(measured, folder=tmp_path) == first
+    (tmp_path / "board.yaml").unlink()
+    (tmp_path / "board.csv").write_text("mine")
+    with pytest.raises(MoonasError, match=r"board\.csv is there without its profile; choose another name"):
+        import_results(measured, folder=tmp_path)
+    assert (tmp_path / "board.csv").read_text() == "mine"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import errno
+import fcntl
 import json
 import subprocess
 import sys
@@ -319,3 +321,31 @@ def test_the_program_ends_when_whoever_started_it_is_gone(bundle: Bundle, tmp_pa
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(60) == 130
+
+
+def test_one_process_measures_a_bundle_at_a_time(bundle: Bundle, tmp_path: Path) -> None:
+    with bundle.path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = run_script(SCRIPT, bundle.path, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[1:] == [
+        f"measure.py: another process is measuring {bundle.path} already; wait until it ends, or end it"
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_and_takes_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "results.json"
+    measure.save(out, {"groups": [1]})
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(
+        SystemExit, match=r"results.json cannot be written: No space left on device; what it held before"
+    ):
+        measure.save(out, {"groups": [1, 2]})
+    assert json.loads(out.read_text()) == {"groups": [1]}
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
