@@ -9,8 +9,9 @@ from moonas.spec.metric import AT, ENERGY_COLUMNS, LATENCY_COLUMNS, PREDICTED_CO
 from moonas.spec.problem import ProblemSpec
 from moonas.study.assemble import device_profile
 
-MODELLED = "modelled, rank only"
+MODELLED = "modelled by multiply-adds, bytes and latency, rank only"
 """How a modelled energy is to be read."""
+_AT_REST = {"energy_mj": "included", "energy_above_idle_mj": "subtracted", "power_w": "included"}
 
 
 def metric_columns(spec: ProblemSpec) -> tuple[str, ...]:
@@ -54,7 +55,9 @@ def metric_notes(spec: ProblemSpec, energy: str | None = None) -> dict[str, str]
     if spec.device.is_live:
         notes |= dict.fromkeys(LATENCY_COLUMNS, device_profile(spec.device).describe())
     notes |= {column: _prediction_note(device) for column, device in predicted_devices(spec).items()}
-    notes |= dict.fromkeys(ENERGY_COLUMNS, energy or (metered if spec.device.may_be_metered else MODELLED))
+    energy = energy or (metered if spec.device.may_be_metered else MODELLED)
+    idle = {column: f"; what is drawn at rest is {_AT_REST[column]}" for column in _AT_REST}
+    notes |= {column: f"{energy}{idle.get(column, '')}" for column in ENERGY_COLUMNS}
     if spec.table is not None:
         notes |= dict.fromkeys(spec.tabled, f"from {Path(str(spec.table.path)).name}")
     return notes

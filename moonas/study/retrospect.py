@@ -7,6 +7,7 @@ import pandas as pd
 from moonas.report.prediction import prediction_remarks
 from moonas.report.remarks import remarks
 from moonas.report.timed_front import tie_remark
+from moonas.study.assemble_energy import why_modelled
 from moonas.study.assemble_latency import why_not_timed
 from moonas.study.columns import predicted_devices
 from moonas.study.study import Study
@@ -20,7 +21,13 @@ def retrospect(study: Study, trials: pd.DataFrame, front: pd.DataFrame) -> list[
         trials: of it.
         front: of these.
     """
-    said = remarks(trials, study.spec.score, objectives=study.objectives, notes=study.metric_notes)
+    said = remarks(
+        trials,
+        study.spec.score,
+        objectives=study.objectives,
+        notes=study.metric_notes,
+        why_modelled=why_modelled(study.spec),
+    )
     devices = predicted_devices(study.spec)
     if devices:
         said += prediction_remarks(trials, devices, encoding=study.spec.encoding.name, task=study.task)
