@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from moonas import content
+from moonas.errors import MoonasError
 from moonas.report.prediction import prediction_remarks
 from moonas.report.remarks import remarks
 from moonas.report.timed_front import tie_remark
+from moonas.spec.encoding import load_encoding
 from moonas.study.assemble_energy import why_modelled
 from moonas.study.assemble_latency import why_not_timed
 from moonas.study.columns import predicted_devices
@@ -30,5 +33,14 @@ def retrospect(study: Study, trials: pd.DataFrame, front: pd.DataFrame) -> list[
     )
     devices = predicted_devices(study.spec)
     if devices:
-        said += prediction_remarks(trials, devices, encoding=study.spec.encoding.name, task=study.task)
+        said += prediction_remarks(trials, devices, encoding=_named(study), task=study.task)
     return [*said, *filter(None, (tie_remark(front), why_not_timed(study.spec) if len(front) else ""))]
+
+
+def _named(study: Study) -> str | None:
+    """The name of the file that holds the encoding; None where the problem holds it itself, or nobody finds it here."""
+    try:
+        path = content.find("encodings", study.spec.encoding.name)
+        return path.stem if load_encoding(str(path)) == study.spec.encoding else None
+    except MoonasError:
+        return None
