@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from moonas.spec.device import HERE, DeviceSpec
-from moonas.spec.metric import AT, ENERGY_COLUMNS, LATENCY_COLUMNS, PREDICTED_COLUMNS, metric_of
+from moonas.spec.metric import AT, ENERGY_COLUMNS, LATENCY_COLUMNS, PREDICTED_COLUMNS, WALL_COLUMN, metric_of
 from moonas.spec.problem import ProblemSpec
 from moonas.study.assemble import device_profile
 
@@ -31,7 +31,7 @@ def _beside(spec: ProblemSpec, column: str) -> list[str]:
         return []
     device = spec.device_of(column)
     if device.is_live:
-        return list(LATENCY_COLUMNS)
+        return [name for name in LATENCY_COLUMNS if name != WALL_COLUMN or device.processor == "cuda"]
     names = PREDICTED_COLUMNS if device.table is not None else ("latency_ms",)
     return [f"{name}{column.removeprefix(metric.name)}" for name in names]
 

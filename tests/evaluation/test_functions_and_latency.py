@@ -107,7 +107,7 @@ def test_of_a_timed_batch_only_the_broken_network_fails_and_the_order_stays() ->
         return infer
 
     def measure(inferences: Sequence[Any]) -> list[Any]:
-        return [SimpleNamespace(best=float(f()), median=2.0, p90=3.0, uncertainty=0.1) for f in inferences]
+        return [SimpleNamespace(best=float(f()), median=2.0, p90=3.0, uncertainty=0.1, wall=None) for f in inferences]
 
     candidates = [Candidate(StagedCNN(Stem(width), ()), seed=0) for width in widths]
     outcomes = LatencyEvaluator(("latency_ms",), Loader(TASK, prepare), measure).evaluate(candidates)
@@ -120,3 +120,9 @@ def test_of_a_timed_batch_only_the_broken_network_fails_and_the_order_stays() ->
     assert outcomes[1] == Failure("RuntimeError: cannot be exported")
     assert outcomes[2] == Failure("RuntimeError: cannot be run")
     assert outcomes[3]["latency_ms"] == 16.0  # type: ignore[index]
+
+
+def test_of_a_gpu_it_is_told_when_a_result_is_there() -> None:
+    timed = SimpleNamespace(best=1.0, median=2.0, p90=3.0, uncertainty=0.1, wall=2.5)
+    evaluator = LatencyEvaluator(("latency_ms",), Loader(TASK, lambda *_: None), lambda _: [timed])
+    assert evaluator.values(timed)["latency_wall_ms"] == 2.5
