@@ -43,7 +43,8 @@ def import_results(path: Path, *, name: str | None = None, folder: Path = Path("
     times = kernel_times(results)
     named = [[(key, Work(*manifest.works[key])) for key in keys] for keys in manifest.networks]
     sums = [KernelTable(times).sum_named(parts).latency_ms for parts in named]
-    proof = proved(spec, timed=_latencies(results.groups[-1]), sums_ms=sums)
+    timed = _latencies(results.groups[-1])
+    proof = proved(spec, timed=timed, sums_ms=sums, environment=results.environment)
     with alone(profile):
         draft = table.with_name(f".{table.name}.draft")
         draft.unlink(missing_ok=True)

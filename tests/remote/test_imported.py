@@ -40,6 +40,10 @@ def test_a_profile_has_the_machine_and_the_table_of_the_device(measured: Path, r
     assert written.validation == found.validation
     assert written.validation is not None
     assert written.validation.networks == 20
+    assert written.environment is not None
+    assert written.environment.model_dump(exclude_none=True, exclude={"cpu_over_wall"}) == results["environment"]
+    shares = [each["cpu_over_wall"] for each in results["groups"][-1]["figures"]]
+    assert written.environment.cpu_over_wall == pytest.approx(np.median(shares), abs=1e-4)
 
 
 def test_kernels_are_differences_of_what_was_timed_together(measured: Path) -> None:
@@ -70,7 +74,7 @@ def test_the_scale_is_of_five_networks_and_the_errors_are_of_the_others(measured
 def test_a_model_of_latencies_predicts_from_an_imported_profile(measured: Path, tmp_path: Path) -> None:
     import_results(measured, name="other", folder=tmp_path)
     model = assemble_latency_model(DeviceSpec.model_validate(load_device_tree(str(tmp_path / "other.yaml"))))
-    network = next(planned(tmp_path).networks(1))
+    network = planned(tmp_path).proof()[0]
     found = model.predict(network, (1, 8, 8))
     truth = read_results(measured).groups[-1].figures[0].best_ms
     assert found.coverage == 1
@@ -94,7 +98,7 @@ def test_an_imported_profile_is_built_like_a_local_one(
     assert tuple(of_there[0]) == tuple(of_here[0]) == COLUMNS
     kept = [column for column in COLUMNS if column not in ("microseconds", "uncertainty_us")]
     assert [[row[column] for column in kept] for row in of_there] == [[row[c] for c in kept] for row in of_here]
-    differ = {"scale", "validation", "space"}
+    differ = {"scale", "validation", "environment", "space"}
     assert there.model_dump(exclude=differ) == here.model_dump(exclude=differ)
     assert here.space is not None
     assert there.space is not None
