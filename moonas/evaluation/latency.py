@@ -96,6 +96,7 @@ class LatencyEvaluator(SideBySideEvaluator):
             "latency_median_ms": result.median,
             "latency_p90_ms": result.p90,
             "latency_uncertainty": result.uncertainty,
+            **({} if result.wall is None else {"latency_wall_ms": result.wall}),
         }
 
 

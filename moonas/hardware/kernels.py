@@ -63,9 +63,11 @@ def _words(step: Operation) -> str:
 
 
 def _weights(step: Operation) -> str:
-    """What tells the sum with a weight from that with what another kernel made."""
+    """What tells sums and products with a weight from those of what other kernels made."""
+    if step.multiply_adds:
+        return "" if None in step.inputs else " of results"
     alike = [made for made, s in zip(step.inputs, step.input_shapes, strict=True) if len(s) == len(step.output_shape)]
-    return " of weights" if None in alike and not step.multiply_adds else ""
+    return " of weights" if None in alike else ""
 
 
 def kernels_of(operations: Sequence[Operation], fusion: Collection[str]) -> list[Kernel]:

@@ -52,6 +52,7 @@ METRICS = {
         Metric("latency_ms", "minimize", "latency", 0.0, "best time of one inference on the device"),
         Metric("latency_median_ms", "minimize", "latency", 0.0, "median time of one inference"),
         Metric("latency_p90_ms", "minimize", "latency", 0.0, "time that 9 of 10 inferences keep"),
+        Metric("latency_wall_ms", "minimize", "latency", 0.0, "median time until a GPU's result is there"),
         Metric(
             "latency_uncertainty",
             "minimize",
@@ -82,6 +83,8 @@ PREDICTED_COLUMNS = ("latency_ms", "coverage")
 """What a profile of a device predicts; the second, if it has a table of measured kernels."""
 MEMORY_COLUMNS = tuple(name for name, metric in METRICS.items() if metric.source == "memory")
 LATENCY_COLUMNS = tuple(name for name, metric in METRICS.items() if metric.source == "latency")
+WALL_COLUMN = "latency_wall_ms"
+"""What is timed on GPUs alone."""
 ENERGY_COLUMNS = tuple(name for name, metric in METRICS.items() if metric.source == "energy")
 
 

@@ -243,7 +243,13 @@ class Study:
 
     def _write_results(self, archive: Archive) -> None:
         write_results(
-            archive, self._folder, self.spec, metrics=self.metrics, objectives=self.objectives, draw=self.plot
+            archive,
+            self._folder,
+            self.spec,
+            metrics=self.metrics,
+            objectives=self.objectives,
+            draw=self.plot,
+            energy=_energy_of(archive),
         )
 
     def plot(self, path: str | Path, trials: pd.DataFrame | None = None) -> None:
@@ -255,5 +261,10 @@ class Study:
     def metric_notes(self) -> dict[str, str]:
         """How the metrics that depend on it were measured: on what device, after how much training."""
         with self._reading() as archive:
-            known = archive.fact(ENERGY)
-        return columns.metric_notes(self.spec, energy=known[1] if known else None)
+            return columns.metric_notes(self.spec, energy=_energy_of(archive))
+
+
+def _energy_of(archive: Archive) -> str | None:
+    """How the energies of a run came about; None if it has none."""
+    known = archive.fact(ENERGY)
+    return known[1] if known else None

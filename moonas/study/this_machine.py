@@ -51,7 +51,7 @@ def _elsewhere(device: DeviceSpec) -> str:
     """How the machine on which a table was measured differs from this one; empty if they agree."""
     if device.machine is None:
         return "its profile names no machine"
-    before, now = device.machine.model_dump(), machine(device.runtime).model_dump()
+    before, now = device.machine.model_dump(), machine(device.runtime, on_gpu=device.processor == "cuda").model_dump()
     unknown = [name for name, value in now.items() if value == "unknown"]
     if unknown:
         return f"nobody knows the {unknown[0]} of this machine"
