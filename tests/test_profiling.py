@@ -331,8 +331,8 @@ def elsewhere(device: DeviceSpec, monkeypatch: pytest.MonkeyPatch, there: Machin
         assert (runtime, on_gpu) == ("torch", True)
         return there
 
-    monkeypatch.setattr("moonas.study.assemble_latency.machine", asked)
-    return assemble_latency.elsewhere(device)
+    monkeypatch.setattr("moonas.study.this_machine.machine", asked)
+    return this_machine.elsewhere(device)
 
 
 @pytest.mark.parametrize(("depths", "count"), [("1", 4), ("[1, 2, 3, 4]", 9)])

@@ -28,7 +28,7 @@ def why_not_timed(spec: ProblemSpec) -> str:
     what = "The latencies of the front were not measured"
     if device.table is None:
         return f"{what}: {device.name} has no table of kernels that was measured on this machine."
-    difference = _elsewhere(device)
+    difference = elsewhere(device)
     return f"{what}: the table of {device.name} was not measured on this machine ({difference})." if difference else ""
 
 
@@ -38,7 +38,7 @@ def refuse_other_machine(device: DeviceSpec) -> None:
     Raises:
         SpecError: with what differs.
     """
-    difference = _elsewhere(device) if device.name == HERE and device.table is not None else ""
+    difference = elsewhere(device) if device.name == HERE and device.table is not None else ""
     if difference:
         raise SpecError(
             f"device.table: {device.table} was not measured on this machine ({difference}), which device: here is; "
@@ -47,7 +47,7 @@ def refuse_other_machine(device: DeviceSpec) -> None:
         )
 
 
-def _elsewhere(device: DeviceSpec) -> str:
+def elsewhere(device: DeviceSpec) -> str:
     """How the machine on which a table was measured differs from this one; empty if they agree."""
     if device.machine is None:
         return "its profile names no machine"

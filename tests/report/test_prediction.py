@@ -50,7 +50,7 @@ def test_a_table_that_knows_few_of_the_kernels_is_told_with_the_command_that_mea
 
 def test_an_encoding_without_a_file_of_its_own_is_to_be_written_to_one() -> None:
     trials = pd.DataFrame({"coverage@mine": [0.1]})
-    (line,) = prediction_remarks(trials, {"latency_ms@mine": MINE}, encoding=None, task=SMALL)
+    (line,) = prediction_remarks(trials, devices={"latency_ms@mine": MINE}, encoding=None, task=SMALL)
     assert line.endswith(
         "measure those of this search space on the device, its encoding written to a FILE: moonas profile NAME "
         "--encoding FILE --input 1x8x8 --classes 10 --runtime torch"
