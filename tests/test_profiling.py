@@ -28,7 +28,7 @@ from moonas.network.architecture import Task
 from moonas.profiling import Profiling, described, measure, plan
 from moonas.spec.device import DeviceSpec, load_device, load_device_tree
 from moonas.spec.provenance import EnvironmentSpec, MachineSpec
-from moonas.study import assemble_latency, profile_file
+from moonas.study import profile_file, this_machine
 from moonas.study.environment import machine
 from moonas.study.profile_file import write_profile
 
