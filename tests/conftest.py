@@ -12,6 +12,7 @@ import moonas
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is a test process for each core
     torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 
 
 @pytest.fixture
