@@ -9,13 +9,21 @@ import pytest
 import torch
 
 import moonas
+from moonas.report import plot
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is a test process for each core
     torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> Callable[..., moonas.Study]:
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pictures be composed and left empty: rendering takes half of a small search, and has tests of its own."""
+    monkeypatch.setattr(plot, "save", lambda figure, path: path.touch())
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, unrendered: None) -> Callable[..., moonas.Study]:
     """Make studies of an instant problem: a tiny space, counted metrics, no data, evaluated in this process."""
 
     def make(out: str = "run", **changes: Any) -> moonas.Study:
@@ -44,7 +52,7 @@ workers: 0
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unrendered: None) -> Path:
     """A current folder with the instant problem `mine.yaml`."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text(MINE)

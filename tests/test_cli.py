@@ -281,7 +281,7 @@ def test_a_script_without_a_main_guard_and_with_functions_of_its_own_runs_in_wor
         "    import torch\n"
         "    return sum(isinstance(m, torch.nn.ReLU) for m in module.modules())\n"
         "front = moonas.search('mine.yaml', out='r', overrides={\n"
-        "    'objectives': [moonas.objective(relus, goal='minimize'), {'metric': 'params'}], 'workers': 2})\n"
+        "    'objectives': [moonas.objective(relus, goal='minimize'), {'metric': 'params'}], 'workers': 1})\n"
         "print(front[['relus', 'params']].to_json())\n"
     )
     result = python(str(script))

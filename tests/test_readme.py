@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import moonas
 from moonas.cli import app
@@ -28,7 +29,7 @@ workers: 1
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unrendered: None) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     for name, text in MODULES.items():
@@ -41,27 +42,40 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def assigned(*settings: str) -> list[str]:
+    return [part for setting in settings for part in ("--set", setting)]
+
+
 def run(*settings: str) -> pd.DataFrame:
-    assignments = [part for setting in settings for part in ("--set", setting)]
-    command = [sys.executable, "-m", "moonas.run", "mine.yaml", "--out", "run", "--quiet", *assignments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
+    """The trials of a search that finds the modules in the current folder, in this process."""
+    line = ["run", "mine.yaml", "--out", "run", "--quiet", "--workers", "0", *assigned(*settings)]
+    result = CliRunner().invoke(app, line, catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
     return pd.read_csv("run/trials.csv")
+
+
+def show(mark: str) -> None:
+    """Run the example that contains this, as it stands."""
+    (example,) = [block for block in BLOCKS if mark in block]
+    exec(compile(example, "README.md", "exec"), {})
 
 
 def test_readme_shows_a_module_for_each_kind_of_extension() -> None:
     assert set(MODULES) == {"my_metrics.py", "my_spaces.py", "my_data.py", "my_search.py"}
 
 
-def test_an_objective_of_ones_own() -> None:
-    trials = run("objectives.1={metric: 'my_metrics:activation_mb', goal: minimize, at_most: 5.0, cost: cheap}")
+def test_an_objective_of_ones_own_is_found_by_the_program_and_by_its_workers() -> None:
+    settings = assigned("objectives.1={metric: 'my_metrics:activation_mb', goal: minimize, at_most: 5.0, cost: cheap}")
+    command = [sys.executable, "-m", "moonas.run", "mine.yaml", "--out", "run", "--quiet", *settings]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    trials = pd.read_csv("run/trials.csv")
     assert (trials["activation_mb"] > 0).all()
     assert trials["accuracy"].notna().all()
 
 
 def test_a_family_of_ones_own_keeps_the_laws_and_is_searched() -> None:
-    (check,) = [block for block in BLOCKS if "import check_encoding" in block]
-    exec(compile(check, "README.md", "exec"), {})
+    show("import check_encoding")
     trials = run("encoding=perceptrons", "budget.trials=10")
     assert sorted(set(trials["width"])) == [4, 8, 16, 32, 64]
     assert set(trials["activation"]) == {"relu", "tanh"}
@@ -84,26 +98,30 @@ def test_a_strategy_of_ones_own() -> None:
     assert trials["key"].is_unique
 
 
-def test_the_python_example(here: Path) -> None:
-    (example,) = [block for block in BLOCKS if "study.trials" in block]
-    example = example.replace('"digits"', '"digits_tiny"')  # two minutes are too long for a test
-    result = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert len(pd.read_csv("runs/digits_tiny/trials.csv")) == 16
+@pytest.fixture
+def quick_digits(here: Path) -> None:
+    """Problems in the current folder, in the place of the shipped ones, which take minutes."""
+    (here / "problems").mkdir()
+    for name in ("digits", "digits_tiny"):
+        (here / "problems" / f"{name}.yaml").write_text(PROBLEM.replace("workers: 1", "workers: 0"))
 
 
-def test_the_pymoo_example(here: Path) -> None:
-    (example,) = [block for block in BLOCKS if "as_pymoo" in block]
-    result = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
+@pytest.mark.usefixtures("quick_digits")
+def test_the_python_example() -> None:
+    show("study.trials")
+    for name in ("digits", "digits_tiny"):
+        assert len(pd.read_csv(f"runs/{name}/trials.csv")) == 8
+
+
+@pytest.mark.usefixtures("quick_digits")
+def test_the_pymoo_example() -> None:
+    show("as_pymoo")
     assert 8 <= len(pd.read_csv("runs/pymoo/trials.csv")) <= 24
 
 
 @pytest.mark.parametrize("mark", ["mobilenet_v3_large", "from_genotype"])
 def test_the_examples_of_known_networks(mark: str) -> None:
-    (example,) = [block for block in BLOCKS if mark in block]
-    result = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
+    show(mark)
 
 
 def test_the_problem_example_is_valid(here: Path) -> None:
@@ -124,8 +142,6 @@ def test_readme_names_every_benchmark() -> None:
 
 
 def test_the_options_in_readme_are_the_options() -> None:
-    from typer.testing import CliRunner
-
     help_text = CliRunner().invoke(app, ["run", "--help"]).output
     usage = next(line for line in README.splitlines() if line.startswith("python -m moonas.run PROBLEM"))
     for option in re.findall(r"--[a-z]+", usage):

@@ -95,7 +95,7 @@ def contained() -> Iterator[None]:
 
     python, numpy = random.getstate(), np.random.get_state()
     gradients, dtype, threads = torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
+    determinism = torch.get_deterministic_debug_mode()
     with torch.random.fork_rng(devices=[]):
         try:
             yield
@@ -104,7 +104,8 @@ def contained() -> Iterator[None]:
             np.random.set_state(numpy)
             torch.set_grad_enabled(gradients)
             torch.set_default_dtype(dtype)
-            torch.use_deterministic_algorithms(deterministic)
+            if torch.get_deterministic_debug_mode() != determinism:  # setting it loads a compiler, which takes seconds
+                torch.use_deterministic_algorithms(determinism > 0, warn_only=determinism == 1)
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)
 

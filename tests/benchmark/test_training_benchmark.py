@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.usefixtures("here"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),  # of the loader's processes
 ]
-TINY = "training --encoding tiny_cnn --networks 3 --block 2 --epochs 3 --samples 256 --set workers=1 --out rows.csv"
+TINY = "training --encoding tiny_cnn --networks 3 --block 2 --epochs 3 --samples 256 --set workers=1"
 
 
 def benchmark(line: str) -> Result:
@@ -33,30 +33,37 @@ def printed(output: str, *first: str) -> list[str]:
     raise AssertionError(f"no row {first} in\n{output}")
 
 
-def test_printed_figures_are_those_of_the_rows(here: Path) -> None:
-    result = benchmark(f"{TINY} --passes 2")
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, pd.DataFrame]:
+    """What one benchmark of two passes printed, and its rows."""
+    path = tmp_path_factory.mktemp("benchmark") / "rows.csv"
+    result = benchmark(f"{TINY} --passes 2 --out {path}")
     assert result.exit_code == 0, result.output
-    rows = pd.read_csv(here / "rows.csv")
+    return result.stdout, pd.read_csv(path)
+
+
+def test_printed_figures_are_those_of_the_rows(trained: tuple[str, pd.DataFrame]) -> None:
+    output, rows = trained
     turns = rows.groupby(["contender", "pass", "block"])["turn_seconds"].first().groupby("contender").sum()
     accuracy = rows.groupby("contender")["accuracy"].mean()
     assert len(rows) == 3 * 3 * 2  # networks, contenders, passes
     assert rows["key"].nunique() == 3
     assert rows["accuracy"].between(0, 1).all()
     for contender in ("epoch_cosine", "one_cycle", "moonas"):
-        _, per_hour, lowest, highest, mean = printed(result.stdout, contender)
+        _, per_hour, lowest, highest, mean = printed(output, contender)
         assert per_hour == number(round(3600 * 6 / turns[contender], 3))
         low, rate, high = (float(each.replace(",", "")) for each in (lowest, per_hour, highest))
         assert low <= rate <= high
         assert mean == number(accuracy[contender])
     for reference in ("epoch_cosine", "one_cycle"):
-        times, gained = printed(result.stdout, "tiny_cnn", reference)
+        times, gained = printed(output, "tiny_cnn", reference)
         assert times.startswith(f"{turns[reference] / turns['moonas']:.2f} (")
         assert gained.startswith(f"{accuracy['moonas'] - accuracy[reference]:+.4f} (")
 
 
-def test_contenders_train_the_same_networks_and_take_turns(here: Path) -> None:
-    benchmark(f"{TINY} --passes 1")
-    rows = pd.read_csv(here / "rows.csv")
+def test_contenders_train_the_same_networks_and_take_turns(trained: tuple[str, pd.DataFrame]) -> None:
+    _, rows = trained
+    rows = rows[rows["pass"] == rows["pass"].min()]
     networks = rows.groupby("contender", sort=False)["key"].agg(list)
     assert networks.map(tuple).nunique() == 1
     order = rows.drop_duplicates(["block", "contender"])[["block", "contender"]]

@@ -96,6 +96,25 @@ def test_what_a_candidate_does_to_the_shared_state_is_undone() -> None:
     assert random.getstate() == before[2]
 
 
+def test_settings_that_a_candidate_left_alone_are_not_set_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To set determinism, PyTorch loads its compiler: seconds, in each process of a search."""
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *_, **__: pytest.fail("it was set"))
+    assert attempt(lambda: {"metric": 1.0}) == {"metric": 1.0}
+
+
+def test_warnings_of_what_is_not_deterministic_stay_warnings() -> None:
+    def insist() -> dict[str, float]:
+        torch.use_deterministic_algorithms(True)
+        return {"metric": 1.0}
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        assert attempt(insist) == {"metric": 1.0}
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

@@ -194,6 +194,7 @@ def test_a_limit_on_a_proxy_spares_the_training(tmp_path: Path) -> None:
         "objectives": [{"metric": "accuracy"}],
         "constraints": [{"metric": "naswot", "at_least": 1e6}],
         "record": [],
+        "workers": 0,
     }
     study = moonas.load({**PROBLEM, **changes}, out=tmp_path / "run")
     study.run()

@@ -57,31 +57,32 @@ def kills_its_worker(module: nn.Module, context: Any) -> float:
 
 
 @pytest.mark.parametrize(
-    ("function", "cost", "reason"),
+    ("function", "cost", "workers", "reason"),
     [
-        (raises, "cheap", "ValueError: this network is cursed"),
-        (raises, "dear", "ValueError: this network is cursed"),
-        (gives_nan, "cheap", "gives_nan is NaN"),
-        (gives_text, "cheap", "gives_text must be a number, is a str"),
-        (allocates, "cheap", "out of memory: "),
-        (hangs, "dear", "took longer than its time limit of 6 s"),
+        (raises, "cheap", 0, "ValueError: this network is cursed"),
+        (raises, "dear", 1, "ValueError: this network is cursed"),
+        (gives_nan, "cheap", 0, "gives_nan is NaN"),
+        (gives_text, "cheap", 0, "gives_text must be a number, is a str"),
+        (allocates, "cheap", 1, "out of memory: "),
+        (hangs, "dear", 1, "took longer than its time limit of 6 s"),
         (
             kills_its_worker,
             "dear",
+            1,
             "its worker process died (SIGKILL(-9)), as processes do when the system runs out of memory; "
             "budget.trial_memory_gb limits theirs",
         ),
     ],
 )
 def test_a_candidate_that_goes_wrong_fails_alone(
-    tiny: Callable[..., moonas.Study], function: Any, cost: str, reason: str
+    tiny: Callable[..., moonas.Study], function: Any, cost: str, workers: int, reason: str
 ) -> None:
     study = tiny(
         objectives=[{"metric": "params"}, moonas.objective(function, goal="maximize", cost=cost)],
         budget={"trials": 8, "trial_seconds": 6 if function is hangs else 120, "trial_memory_gb": 0.6},
         search={"population": 4, "strategy": "random"},
         seed=3,
-        workers=1,
+        workers=workers,
     )
     study.run()
     trials = study.trials
@@ -229,11 +230,11 @@ def test_a_worker_that_cannot_start_ends_the_search_and_fails_nobody(
     def weighed(module: nn.Module, context: Any) -> float:
         return 1.0 if ballast else 0.0
 
-    def make(trials: int) -> moonas.Study:
+    def make(trials: int, workers: int = 1) -> moonas.Study:
         objectives = [{"metric": "params"}, moonas.objective(weighed, goal="maximize")]
-        return tiny(objectives=objectives, budget={"trials": trials}, workers=1)
+        return tiny(objectives=objectives, budget={"trials": trials}, workers=workers)
 
-    make(6).run()
+    make(6, workers=0).run()
     full.touch()
     with pytest.raises(WorkerStartError, match="a worker process could not start: OSError: no room"):
         make(12).run()

@@ -125,17 +125,25 @@ def test_interrupted_after_any_trial_the_rest_is_the_same(
         assert trained == Counter(everything - kept)
 
 
+HALVED_AND_SCREENED = {
+    "objectives": [{"metric": "training_loss"}, {"metric": "params"}],
+    "fidelity": {"epochs": 2, "samples": 512},
+    "search.population": 6,
+    "search.halving": {"rungs": [{"epochs": 1, "samples": 128}, {"epochs": 1, "samples": 512}], "keep": 0.5},
+    "search.screen": {"metric": "synflow", "keep": 0.5, "generations": "all"},
+    "budget.trials": 18,
+}
+
+
+def search(out: Path, *, workers: int) -> None:
+    """What the command below does, without the start of a process."""
+    moonas.load("digits_tiny", out=out, overrides={**HALVED_AND_SCREENED, "workers": workers}).run()
+
+
 def search_command(out: Path, *, workers: int) -> list[str]:
-    problem = ["digits_tiny", "--out", str(out), "--quiet", "--trials", "18", "--workers", str(workers)]
-    settings = {
-        "objectives": "[{metric: training_loss}, {metric: params}]",
-        "search.population": "6",
-        "search.halving": "{rungs: [{epochs: 1, samples: 128}, {epochs: 1, samples: 512}], keep: 0.5}",
-        "search.screen": "{metric: synflow, keep: 0.5, generations: all}",
-        "fidelity": "{epochs: 2, samples: 512}",
-    }
-    changes = [part for path, value in settings.items() for part in ("--set", f"{path}={value}")]
-    return [sys.executable, "-m", "moonas.run", *problem, *changes]
+    changes = [part for path, value in HALVED_AND_SCREENED.items() for part in ("--set", f"{path}={value}")]
+    options = ["--out", str(out), "--workers", str(workers), "--quiet", *changes]
+    return [sys.executable, "-m", "moonas.run", "digits_tiny", *options]
 
 
 def rungs_in(archive: Path) -> Mapping[tuple[str, int], Any]:
@@ -157,10 +165,10 @@ def test_killed_at_any_moment_a_halved_and_screened_search_ends_as_if_uninterrup
     tmp_path: Path,
 ) -> None:
     straight, broken = tmp_path / "straight", tmp_path / "broken"
-    subprocess.run(search_command(straight, workers=0), check=True)
+    search(straight, workers=0)
     known: Mapping[tuple[str, int], Any] = {}
-    for more in (3, 14, 23):  # while it screens, at the first rung, later
-        process = subprocess.Popen(search_command(broken, workers=2), stderr=subprocess.DEVNULL)
+    for more, workers in ((3, 1), (14, 2), (23, 2)):  # while it screens, at the first rung, later
+        process = subprocess.Popen(search_command(broken, workers=workers), stderr=subprocess.DEVNULL)
         while process.poll() is None and len(rungs_in(broken / "trials.sqlite")) < len(known) + more:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
@@ -168,7 +176,7 @@ def test_killed_at_any_moment_a_halved_and_screened_search_ends_as_if_uninterrup
         found = rungs_in(broken / "trials.sqlite")
         assert {place: found[place] for place in known} == known  # seconds, too: not measured again
         known = found
-    subprocess.run(search_command(broken, workers=2), check=True)
+    search(broken, workers=2)
     found = rungs_in(broken / "trials.sqlite")
     assert {place: found[place] for place in known} == known
     assert found.keys() == rungs_in(straight / "trials.sqlite").keys()

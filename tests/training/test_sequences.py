@@ -104,6 +104,7 @@ def problem(path: Path, **changes: Any) -> dict[str, Any]:
         "fidelity": {"epochs": 2},
         "search": {"population": 3},
         "budget": {"trials": 3},
+        "workers": 0,
         **changes,
     }
 

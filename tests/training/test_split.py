@@ -212,7 +212,7 @@ from moonas.spec.load import load_problem
 from moonas.study import assemble
 from moonas.study.assemble_evaluation import assemble_evaluators, load_data, settled
 
-spec = load_problem("digits_tiny", overrides={"device.rounds": 2, "device.round_ms": 0.1, "fidelity.epochs": 1})
+spec = load_problem("digits_tiny", overrides={"device.rounds": 2, "device.round_ms": 0.1, "fidelity.samples": 64})
 encoding = assemble.assemble_encoding(spec)
 candidate = Candidate(encoding.decode(tuple(0 for _ in encoding.genes)), seed=0)
 data = load_data(spec)

@@ -169,7 +169,7 @@ def problem(tmp_path: Path, target: TargetKind, **changes: Any) -> dict[str, Any
     np.savez(tmp_path / "halves.npz", x_train=images, y_train=truth)
     return {
         "name": "halves",
-        "encoding": "tiny",
+        "encoding": "tiny_cnn",
         "data": {"name": "npz", "path": str(tmp_path / "halves.npz"), "target": target},
         "objectives": [{"metric": SCORES[target]}, {"metric": "params"}],
         "fidelity": {"epochs": 4},
