@@ -47,6 +47,10 @@ class MeterError(MoonasError):
     """Energy cannot be measured: there is no meter, or it tells nothing that can be used."""
 
 
+class NoMeterError(MeterError):
+    """There is no such meter on this machine, and nothing that its user could do about it."""
+
+
 class RunFolderError(MoonasError):
     """The run folder is held by another process, belongs to another problem, or cannot be written."""
 

@@ -34,6 +34,7 @@ app = typer.Typer(
     cls=_Group, no_args_is_help=True, help="Measure a device profile: how long each kernel of a search space takes."
 )
 Runtime = Literal["onnxruntime", "torch"]
+Processor = Literal["cpu", "cuda"]
 _WELL = 0.9
 EncodingOption = Annotated[str, typer.Option("--encoding", help="The search space whose kernels are measured.")]
 ShapeOption = Annotated[str | None, typer.Option("--input", metavar="SHAPE", help="Of one input, as 3x32x32 or 128x6.")]
@@ -58,6 +59,9 @@ def measure_one(
     classes: ClassesOption = None,
     assignments: AssignmentsOption = None,
     runtime: Annotated[Runtime, typer.Option(help="What runs the networks.")] = "onnxruntime",
+    processor: Annotated[
+        Processor | None, typer.Option(help="What they run on; cuda wants --runtime torch.", show_default="as `here`")
+    ] = None,
     threads: ThreadsOption = 1,
     batch: BatchOption = 1,
     rounds: RoundsOption = 6,
@@ -85,18 +89,25 @@ def measure_one(
         progress = _Progress(quiet)
         target = _target(ssh, adb, python)
         changes: dict[str, Any] = {"runtime": runtime, "threads": threads, "batch": batch}
-        changes |= {"rounds": rounds, "round_ms": round_ms}
+        changes |= {"rounds": rounds, "round_ms": round_ms, **({"processor": processor} if processor else {})}
         overrides, task = parse_assignments(assignments or []), task_for(encoding, shape, classes)
         made = plan(name, encoding, task, changes=changes, overrides=overrides, seed=seed)
         if dry_run:
             _say_what_it_takes(made, progress)
             return
         try:
-            found = measure(made, progress) if target is None else measure_there(made, target, progress)
-        except KeyboardInterrupt:
-            say("\nStopped; what was measured is kept. The same command goes on.", err=True)
+            if target is None:
+                found, left = measure(made, progress), ""
+            else:
+                errand = measure_there(made, target, progress)
+                found, left = errand.profile, errand.left
+        except KeyboardInterrupt as stopped:
+            place = f" {stopped}" if stopped.args else ""
+            say(f"\nStopped; what was measured is kept{place}. The same command goes on.", err=True)
             raise
         _say_how_well(found, made.path, quiet)
+        if left:
+            say(left, err=True)
 
 
 @app.command("bundle")
@@ -165,6 +176,8 @@ def _say_how_well(found: DeviceSpec, path: Path, quiet: bool) -> None:
             f"{_percent(proof.within_10_percent)} within 10 %{rank}. "
             f"In {path} and {path.stem}.csv; search with --set device={found.name}"
         )
+        if not proof.of.startswith("random"):
+            say(f"Its errors are of {proof.of}: the search space has no more, and few may be predicted well by chance.")
         if proof.timed_well is not None and proof.timed_well < _WELL:
             say(
                 f"The device was busy: only {_percent(proof.timed_well)} of the networks were timed so that another "

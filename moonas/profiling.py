@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +20,20 @@ from moonas.spec.encoding import load_encoding
 from moonas.spec.provenance import SpaceSpec
 from moonas.spec.validation import validate
 from moonas.study.assemble import device_profile
-from moonas.study.environment import machine
+from moonas.study.environment import machine, surroundings
 from moonas.study.profile_file import CALIBRATED_ON, VALIDATED_ON, claim, path_of, proved, write_profile
+from moonas.study.spread import draw_different
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from moonas.encoding.encoding import Encoding
+    from moonas.encoding.encoding import Encoding, Genotype
     from moonas.hardware.kernels import Kernel
     from moonas.hardware.space import KernelSpace
     from moonas.hardware.table import KernelTable
 
 _SECONDS_TO_LOAD = 0.04
+"""Of each that is timed; `remote/measure.py` says the same."""
 Progress = Callable[[str], None]
 
 
@@ -61,17 +62,16 @@ class Profiling:
         """Of the table."""
         return self.path.with_suffix(".csv")
 
-    def networks(self, stream: int) -> Iterator[nn.Module]:
-        """Draw networks at random, others for each stream."""
-        from moonas.evaluation.evaluator import Candidate, build
-
-        random = np.random.default_rng((self.seed, stream))
-        while True:
-            yield build(Candidate(self.encoding.decode(self.encoding.sample(random)), self.seed), self.task).eval()
+    def networks(self) -> Iterator[nn.Module]:
+        """Draw networks at random, without end."""
+        random = np.random.default_rng((self.seed, 0))  # others than those of the proof
+        endless = iter(lambda: self.encoding.sample(random), None)
+        return built(self.encoding, self.task, endless, seed=self.seed)
 
     def proof(self) -> list[nn.Module]:
-        """The networks on which a table is scaled and tried."""
-        return list(islice(self.networks(1), CALIBRATED_ON + VALIDATED_ON))
+        """The networks on which a table is scaled and tried: each a different one, fewer if there are no more."""
+        drawn = draw_different(self.encoding, CALIBRATED_ON + VALIDATED_ON, seed=self.seed)
+        return list(built(self.encoding, self.task, drawn.genotypes, seed=self.seed))
 
     def kernels(self, network: nn.Module) -> list[Kernel]:
         """The kernels of a network."""
@@ -80,6 +80,20 @@ class Profiling:
 
         operations = trace(network, self.task.input_shape, batch=self.device.batch)
         return kernels_of(operations, self.device.fusion)
+
+
+def built(encoding: Encoding, task: Task, genotypes: Iterable[Genotype], *, seed: int) -> Iterator[nn.Module]:
+    """Build networks of a search space, ready for inference.
+
+    Args:
+        encoding: the search space.
+        task: what they are for.
+        genotypes: one for each network.
+        seed: of their weights.
+    """
+    from moonas.evaluation.evaluator import Candidate, build
+
+    return (build(Candidate(encoding.decode(genotype), seed), task).eval() for genotype in genotypes)
 
 
 def plan(
@@ -120,6 +134,9 @@ def plan(
 def measure(profiling: Profiling, progress: Progress = lambda line: None) -> DeviceSpec:
     """Measure a profile, or go on where it was interrupted, and write it.
 
+    From then on this process keeps its memory, as the workers of a search do: else the same network would take longer
+    here than there.
+
     Raises:
         MoonasError: if there is another profile of this name, another process measures it, or it cannot be written.
     """
@@ -128,11 +145,16 @@ def measure(profiling: Profiling, progress: Progress = lambda line: None) -> Dev
 
 
 def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
+    from moonas.evaluation.worker import keep_memory
     from moonas.hardware.kernel_times import CALL, time_call, time_kernels
     from moonas.hardware.table import append_rows, read_table
 
+    keep_memory()
     space = find_kernels(profiling, progress)
-    spec = described(profiling, space).on(machine(profiling.device.runtime))
+    here = machine(profiling.device.runtime, on_gpu=profiling.device.processor == "cuda")
+    if here.gpu == "unknown":
+        raise MoonasError(f"a GPU is to be measured for {profiling.path}, and PyTorch sees none here")
+    spec = described(profiling, space).on(here)
     kept = claim(profiling.path, spec)
     device = device_profile(spec)
     known = read_table(profiling.table_path).times if profiling.table_path.exists() else {}
@@ -159,14 +181,15 @@ def find_kernels(profiling: Profiling, progress: Progress = lambda line: None) -
         if networks % 25 == 0:
             progress(f"{networks} networks drawn, with {kernels:,} kernels")
 
-    return kernel_space(profiling.networks(0), profiling.kernels, progress=told)
+    return kernel_space(profiling.networks(), profiling.kernels, progress=told)
 
 
 def minutes(profiling: Profiling, space: KernelSpace) -> float:
-    """About how long it takes to measure them, with what makes their inputs."""
+    """About how long it takes: kernels, what makes their inputs, a call, and whole networks."""
     from moonas.hardware.replay import place_of
 
-    timed = len(space.kernels) + len({place_of(kernel) for kernel in space.kernels})
+    places = {place_of(kernel) for kernel in space.kernels}
+    timed = len(space.kernels) + len(places) + 1 + CALIBRATED_ON + VALIDATED_ON
     return timed * (profiling.device.rounds * profiling.device.round_ms / 1000 + _SECONDS_TO_LOAD) / 60
 
 
@@ -213,7 +236,8 @@ def _proved(profiling: Profiling, spec: DeviceSpec, table: KernelTable, progress
     progress(f"{len(networks)} networks are timed, to see how well the table predicts them")
     timed = [prepare(network, profiling.task.input_shape, device) for network in networks]
     found = measure(timed, device, patience=device.rounds, seed=profiling.seed)
+    around = surroundings()
     sums = [table.sum(profiling.kernels(network)).latency_ms for network in networks]
-    proof = proved(spec, timed=found, sums_ms=sums)
+    proof = proved(spec, timed=found, sums_ms=sums, environment=around)
     write_profile(profiling.path, proof)
     return proof

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,16 @@ from moonas.errors import MoonasError
 from moonas.hardware import kernel_times
 from moonas.hardware.kernel_times import CALL
 from moonas.hardware.kernels import kernels_of
+from moonas.hardware.latency import Latency
 from moonas.hardware.table import append_rows, read_table
 from moonas.hardware.trace import trace
 from moonas.network.architecture import Task
-from moonas.profiling import Profiling, measure, plan
-from moonas.spec.device import load_device_tree
-from moonas.study import profile_file
+from moonas.profiling import Profiling, described, measure, plan
+from moonas.spec.device import DeviceSpec, load_device, load_device_tree
+from moonas.spec.provenance import EnvironmentSpec, MachineSpec
+from moonas.study import assemble_latency, profile_file
+from moonas.study.environment import machine
+from moonas.study.profile_file import write_profile
 
 SPACE = """
 family: staged_cnn
@@ -75,7 +80,11 @@ def test_a_profile_is_written_with_its_table_its_scale_and_how_well_it_proved() 
     table = read_table(Path(tree["table"]))
     assert {kernel.key for kernel in profiling.find_kernels(planned()).kernels} | {CALL} == set(table.times)
     assert tree["scale"] > 0
-    assert tree["validation"]["networks"] == profiling.VALIDATED_ON
+    assert tree["validation"]["networks"] == 3  # of four, one of which gives the scale
+    assert tree["validation"]["of"] == "the other networks of few.yaml"
+    assert "the search space has no more" in result.stdout.replace("\n", " ")
+    assert tree["environment"]["date"] == str(datetime.now(UTC).date())
+    assert 0 < tree["environment"]["cpu_over_wall"] <= 1
     assert (tree["space"]["encoding"], tree["space"]["input_shape"], tree["space"]["classes"]) == (
         "few.yaml",
         (1, 8, 8),
@@ -104,6 +113,16 @@ def test_an_interrupted_profile_goes_on_with_what_is_missing(timed: list[int]) -
     assert timed == [len(lines) - 2, len(lines) - 5]  # of the lines, one is the header, and one the call
     assert made.table_path.read_text().startswith("".join(lines[:5]))
     assert len(read_table(made.table_path).times) == len(made.table_path.read_text().splitlines()) - 1 == len(lines) - 1
+
+
+def test_a_profile_is_timed_with_memory_that_is_kept_as_in_a_search(
+    timed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before: list[int] = []
+    monkeypatch.setattr("moonas.evaluation.worker.keep_memory", lambda: before.append(len(timed)))
+    measure(planned())
+    assert before == [0]
+    assert len(timed) == 1
 
 
 def test_a_finished_profile_stays_as_it_is(timed: list[int]) -> None:
@@ -278,3 +297,70 @@ def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.exit_code == 0
     assert "The device was busy: only 0.0 % of the networks were timed" in result.stderr
     assert load_device_tree("mine")["validation"]["timed_well"] == 0
+
+
+def test_a_gpu_that_is_not_there_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    result = moonas_command(f"{COMMAND} --processor cuda --runtime torch")
+    assert result.exit_code == 2
+    assert "a GPU is to be measured for hw_profiles/mine.yaml, and PyTorch sees none here" in result.stderr
+    assert not planned().path.exists()
+
+
+def test_onnx_runtime_is_not_measured_on_a_gpu() -> None:
+    result = moonas_command(f"{COMMAND} --processor cuda")
+    assert result.exit_code == 2
+    assert "onnxruntime measures on cpu only; for cuda set runtime: torch" in result.stderr
+
+
+def test_a_profile_of_a_gpu_is_named_after_it_and_of_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = machine("torch").model_copy(update={"gpu": "NVIDIA H200", "driver": "570.86", "cuda": "12.8"})
+    made = planned(runtime="torch", processor="cuda")
+    spec = described(made, profiling.find_kernels(made)).on(there)
+    write_profile(made.path, spec)
+    assert made.path.read_text().startswith("# NVIDIA H200, torch, CUDA: kernels of few.yaml")
+    read = load_device("mine")
+    assert elsewhere(read, monkeypatch, there) == ""
+    assert elsewhere(read, monkeypatch, there.model_copy(update={"gpu": "Tesla T4"})) == (
+        "gpu: was NVIDIA H200, is Tesla T4"
+    )
+
+
+def elsewhere(device: DeviceSpec, monkeypatch: pytest.MonkeyPatch, there: MachineSpec) -> str:
+    def asked(runtime: str, *, on_gpu: bool) -> MachineSpec:
+        assert (runtime, on_gpu) == ("torch", True)
+        return there
+
+    monkeypatch.setattr("moonas.study.assemble_latency.machine", asked)
+    return assemble_latency.elsewhere(device)
+
+
+@pytest.mark.parametrize(("depths", "count"), [("1", 4), ("[1, 2, 3, 4]", 9)])
+def test_the_networks_that_try_a_table_are_different_ones(depths: str, count: int) -> None:
+    Path("few.yaml").write_text(SPACE.replace("depth: 1", f"depth: {depths}"))
+    networks = planned().proof()
+    assert len(networks) == count  # of 5 and 4 that are wanted
+    assert len({str(network) for network in networks}) == count
+
+
+@pytest.mark.parametrize(
+    ("count", "first", "of"),
+    [
+        (25, 5, "random networks"),
+        (24, 4, "the other networks"),
+        (2, 1, "the other networks"),
+        (1, 1, "the only network, which gave the scale too,"),
+    ],
+)
+def test_a_fifth_of_the_networks_gives_the_scale_and_the_others_try_it(count: int, first: int, of: str) -> None:
+    one = Latency(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 9, 3, 1.0)
+    timed = [replace(one, best=(i + 1) * (3.0 if i < first else 2.0)) for i in range(count)]
+    around = EnvironmentSpec(date="2026-11-29", system="Linux", python="3.11.2")
+    found = profile_file.proved(
+        planned().device, timed=timed, sums_ms=[i + 1.0 for i in range(count)], environment=around
+    )
+    assert found.scale == 3.0
+    assert found.validation is not None
+    assert found.validation.networks == max(1, count - first)
+    assert found.validation.mape == (0.5 if count > 1 else 0)
+    assert found.validation.of == f"{of} of "

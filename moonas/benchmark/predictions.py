@@ -12,8 +12,8 @@ import typer
 from scipy.stats import kendalltau
 from torch import nn
 
-from moonas import profiling
 from moonas.benchmark.stopwatch import timed
+from moonas.encoding.catalogue import encoding_of
 from moonas.errors import MoonasError
 from moonas.hardware.fit import errors_of
 from moonas.hardware.latency import measure
@@ -21,11 +21,14 @@ from moonas.hardware.predict import LatencyModel
 from moonas.hardware.runtime import prepare
 from moonas.hardware.table import KernelTable, read_table
 from moonas.hardware.trace import trace
+from moonas.profiling import built
 from moonas.report.table import print_frame
 from moonas.run import parse_assignments
 from moonas.show import task_for
 from moonas.spec.device import DeviceSpec, load_device
+from moonas.spec.encoding import load_encoding
 from moonas.study.assemble import assemble_latency_model, device_profile
+from moonas.study.spread import draw_different
 from moonas.terminal import say
 
 Values = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -46,7 +49,7 @@ def predictions(
     seed: Annotated[int, typer.Option(min=0, help="Of the networks; the profile was tried on those of its own.")] = 1,
     against: Annotated[str | None, typer.Option(help="Another profile of the same kernels, to compare with.")] = None,
 ) -> None:
-    """Time random networks, and compare with what a profile predicts, and with multiply-adds.
+    """Time different random networks, and compare with what a profile predicts, and with multiply-adds.
 
     All networks are timed side by side, in interleaved rounds. Multiply-adds are scaled on the first five, and sums of
     kernels too, beside the scale that the profile brings.
@@ -56,8 +59,11 @@ def predictions(
         raise MoonasError(f"{profile} has no table of kernels")
     overrides = parse_assignments(assignments or [])
     task = task_for(encoding, shape, spec.space.classes if spec.space else None)
-    drawn = profiling.plan(Path(profile).stem, encoding, task, overrides=overrides, seed=seed).networks(2)
-    modules = [next(drawn) for _ in range(networks)]
+    space = encoding_of(load_encoding(encoding, overrides=overrides))
+    genotypes = draw_different(space, networks, seed=seed).genotypes
+    modules = list(built(space, task, genotypes, seed=seed))
+    if len(modules) < SCALED_ON + 2:
+        raise MoonasError(f"{encoding} has {len(modules)} different networks, too few to compare predictions of")
     device, model = device_profile(spec), assemble_latency_model(spec)
     timed_ms = measure([prepare(each, task.input_shape, device) for each in modules], device, patience=device.rounds)
     measured = np.array([each.best for each in timed_ms])
@@ -67,9 +73,9 @@ def predictions(
     sums = np.array([each.latency_ms for each in found])
     scaled = {"the profile": sums, "its kernels, scaled on 5": sums, "multiply-adds, scaled on 5": multiply_adds}
     rows = [_row(name, values, measured, is_scaled=i > 0) for i, (name, values) in enumerate(scaled.items())]
-    print_frame(pd.DataFrame(rows), f"{networks} networks of {encoding} on {profile}")
-    halves = sum(each.quality == "good" for each in timed_ms)
-    say(f"Coverage {min(each.coverage for each in found):.3f} at least; {halves} of {networks} latencies timed well.")
+    print_frame(pd.DataFrame(rows), f"{len(modules)} networks of {encoding} on {profile}")
+    well = f"{sum(each.quality == 'good' for each in timed_ms)} of {len(modules)} latencies timed well"
+    say(f"Coverage {min(each.coverage for each in found):.3f} at least; {well}.")
     _say_how_fast(model, spec, task.input_shape, modules)
     if against is not None:
         _compare(read_table(Path(spec.table)), against)

@@ -37,11 +37,11 @@ class Asking:
     def ask(self, stage: int, batch: Sequence[Pending], *, together: bool) -> Iterator[Pending]:
         """Ask one evaluator about a batch, and yield each candidate when it is answered.
 
-        A chunk that breaks as a whole (its worker died, its time ran out) is taken apart, to find who broke it; and who
-        fails in company is asked again alone, for the company may have taken all memory.
+        A chunk that breaks as a whole (its worker died, its time ran out) is halved, until it is found who broke it;
+        and who fails in company is asked again in a smaller one, for the company may have taken all memory.
         """
         size = self.largest_batch if together else 1
-        chunks = [list(batch[start : start + size]) for start in range(0, len(batch), size)]
+        chunks = [batch[start : start + size] for start in range(0, len(batch), size)]
         while chunks:
             # What wants the machine for itself goes one at a time, also when a batch was taken apart.
             count = 1 if together else len(chunks)
@@ -51,22 +51,29 @@ class Asking:
                 for future in as_completed(futures):
                     chunk = futures[future]
                     outcomes, seconds = answer_of(future, len(chunk))
-                    if outcomes is None:
-                        chunks += [[pending] for pending in chunk]
-                        continue
+                    failed: list[Pending] = []
                     for pending, outcome in zip(chunk, outcomes, strict=True):
                         if isinstance(outcome, Failure) and len(chunk) > 1:
-                            chunks.append([pending])
+                            failed.append(pending)
                             continue
                         pending.take(outcome, seconds / len(chunk))
                         yield pending
+                    chunks += _smaller(failed, len(chunk))
             finally:
                 for future in futures:  # nobody waits any longer, if this was interrupted
                     future.cancel()
 
 
-def answer_of(future: Answer, count: int) -> tuple[list[Outcome] | None, float]:
-    """The outcomes of a chunk of `count` candidates and their seconds; None for several that broke as a whole."""
+def _smaller(failed: Sequence[Pending], size: int) -> list[Sequence[Pending]]:
+    """The companies in which candidates are asked again, each smaller than that in which they failed."""
+    if len(failed) < size:
+        return [failed] if failed else []
+    half = size // 2
+    return [failed[:half], failed[half:]]
+
+
+def answer_of(future: Answer, count: int) -> tuple[list[Outcome], float]:
+    """The outcomes of a chunk of `count` candidates and their seconds; if it broke as a whole, that for each."""
     try:
         outcomes, seconds = future.result()
         if len(outcomes) != count:
@@ -74,5 +81,5 @@ def answer_of(future: Answer, count: int) -> tuple[list[Outcome] | None, float]:
     except (WorkerStartError, CancelledError):  # no candidate's fault
         raise
     except (Exception, SystemExit) as error:  # the trial border: whatever broke the chunk
-        return (None if count > 1 else [Failure(one_line(error))]), getattr(error, "seconds", 0.0)
+        return [Failure(one_line(error))] * count, getattr(error, "seconds", 0.0)
     return outcomes, seconds

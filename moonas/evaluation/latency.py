@@ -12,6 +12,9 @@ from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome, 
 from moonas.evaluation.looking import BuiltNetwork, LookingEvaluator, Tracer
 from moonas.network.architecture import Task
 
+TOGETHER = "timed_together"
+"""How many networks were timed side by side."""
+
 
 @dataclass(frozen=True)
 class Loader:
@@ -94,7 +97,27 @@ class LatencyEvaluator(SideBySideEvaluator):
             "latency_median_ms": result.median,
             "latency_p90_ms": result.p90,
             "latency_uncertainty": result.uncertainty,
+            **({} if result.wall is None else {"latency_wall_ms": result.wall}),
         }
+
+
+class FrontLatencyEvaluator(LatencyEvaluator):
+    """Times the networks of a front, and tells how well that went.
+
+    Beside the metrics there are `repeatability` and `cpu_over_wall`, as of a `Latency`, and `timed_together`: the
+    networks that were timed side by side, each counted that has figures.
+    """
+
+    def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """Time all that can be loaded, and count them."""
+        outcomes = super().evaluate(candidates)
+        together = sum(not isinstance(outcome, Failure) for outcome in outcomes)
+        return [each if isinstance(each, Failure) else {**each, TOGETHER: together} for each in outcomes]
+
+    def values(self, result: Any) -> Mapping[str, float]:
+        """Name what was timed, and how well."""
+        how = {"repeatability": result.repeatability, "cpu_over_wall": result.cpu_over_wall}
+        return {**super().values(result), **how}
 
 
 class PredictedLatencyEvaluator(LookingEvaluator):

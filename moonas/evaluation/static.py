@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,7 +21,7 @@ class StaticEvaluator(LookingEvaluator):
         module = network.module
         counts: dict[str, Callable[[], float]] = {
             "params": lambda: sum(parameter.numel() for parameter in module.parameters()),
-            "size_mb": lambda: sum(t.numel() * t.element_size() for t in _stored(module)) / 1e6,
+            "size_mb": lambda: stored_bytes(module) / 1e6,
             "flops": lambda: _flops(network),
         }
         return {name: counts[name]() for name in self.metrics}
@@ -35,9 +35,10 @@ def _flops(network: BuiltNetwork) -> int:
     return count_flops(network.module, network.task.input_shape) if counted is None else counted
 
 
-def _stored(module: Any) -> Iterable[Any]:
-    """The weights and buffers that a file would hold; those that layers share, once."""
-    return {id(tensor): tensor for tensor in module.state_dict(keep_vars=True).values()}.values()
+def stored_bytes(module: Any) -> int:
+    """The bytes of the weights and buffers that a file would hold; of those that layers share, once."""
+    stored = {id(tensor): tensor for tensor in module.state_dict(keep_vars=True).values()}
+    return sum(tensor.numel() * tensor.element_size() for tensor in stored.values())
 
 
 def count_flops(module: object, input_shape: Sequence[int]) -> int:

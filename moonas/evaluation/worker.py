@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from moonas.evaluation.evaluator import OUT_OF_MEMORY, Candidate, Evaluator, Failure, Outcome
 
+_KEEP = {-3: 32 << 20, -1: -1}
+"""What glibc's `mallopt` is told: M_MMAP_THRESHOLD, of which it takes no more, and M_TRIM_THRESHOLD, never."""
 _installed: dict[str, tuple[Evaluator, ...]] = {}
 
 
@@ -25,9 +28,10 @@ def remove(study: str) -> None:
 
 
 def start_worker(study: str, evaluators: Sequence[Evaluator], memory_gb: float | None) -> None:
-    """Make a fresh process a worker: one thread, a memory limit."""
+    """Make a fresh process a worker: one thread, memory that is kept, and a limit of it."""
     import torch
 
+    keep_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by who started us
@@ -36,6 +40,18 @@ def start_worker(study: str, evaluators: Sequence[Evaluator], memory_gb: float |
     install(study, evaluators)
     if memory_gb is not None:
         _limit_memory(memory_gb)
+
+
+def keep_memory() -> None:
+    """Let this process give no memory back that its tensors leave, from now on. Only glibc can be told so.
+
+    By default it is given back, and asked for again, with every large tensor, which may take half of the time. What is
+    timed to be compared must be timed alike: in workers, and by whoever times outside of them.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for setting, value in _KEEP.items():
+            mallopt(setting, value)
 
 
 def _limit_memory(gigabytes: float) -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal
 
 import numpy as np
 
@@ -29,16 +28,12 @@ Sleep = Callable[[float], None]
 class Energy:
     """The energy of one inference.
 
+    Whether it was measured, with what meter and over what time, is the same for all of a search, which tells it once.
+
     Attributes:
         energy_mj: all that is drawn meanwhile, in millijoules.
         above_idle_mj: without what is drawn at rest in the same time.
         power_w: drawn while inferences follow each other, in watts.
-        idle_w: drawn at rest.
-        kind: how it came about; the two kinds do not compare.
-        scope: what the meter sees; "model".
-        method: of the meter; what the model knows.
-        window_s: how long each trial took, in seconds; 0 of a model.
-        trials: how many there were; 0 of a model.
         uncertainty: how far trials lie apart, half of it, and by how much readings of the meter may be late, as a share
             of `energy_mj`; None of a model, which says nothing of its own error.
     """
@@ -46,12 +41,6 @@ class Energy:
     energy_mj: float
     above_idle_mj: float
     power_w: float
-    idle_w: float
-    kind: Literal["measured", "modelled"]
-    scope: str
-    method: str
-    window_s: float
-    trials: int
     uncertainty: float | None
 
 
@@ -162,11 +151,5 @@ def _summary(visits: Sequence[_Visit], idle_w: float, meter: Meter, window: floa
         energy_mj=energy_mj,
         above_idle_mj=median((visit.joules - idle_w * visit.seconds) / visit.count * 1e3 for visit in visits),
         power_w=median(visit.joules / visit.seconds for visit in visits),
-        idle_w=idle_w,
-        kind="measured",
-        scope=meter.scope,
-        method=meter.method,
-        window_s=window,
-        trials=len(visits),
         uncertainty=(max(energies) - min(energies)) / 2 / energy_mj + meter.period_s / window,
     )

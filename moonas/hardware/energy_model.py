@@ -52,11 +52,5 @@ class EnergyModel:
             energy_mj=energy_mj,
             above_idle_mj=above_idle_mj,
             power_w=energy_mj / latency_ms,
-            idle_w=self.static_w,
-            kind="modelled",
-            scope="model",
-            method="multiply-adds, bytes and latency",
-            window_s=0.0,
-            trials=0,
             uncertainty=None,
         )

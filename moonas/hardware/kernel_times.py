@@ -3,6 +3,9 @@
 What is timed is what makes the inputs of a kernel, with it and without it. So the runtime hands its inputs over in the
 layout that they have in a network; a kernel alone pays for layouts that no network needs. Between two calls as many
 weights are read as a network has; a kernel that is called over and over keeps its own in the cache.
+
+Small kernels are timed several at once: the same model loaded twice takes half a microsecond more or less, by where its
+memory happens to lie, and many a kernel takes no more than three.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import torch
 from moonas.hardware.device import DeviceProfile
 from moonas.hardware.kernels import Kernel
 from moonas.hardware.latency import Latency, measure
-from moonas.hardware.replay import KernelInContext, Nothing, Replayed, Rest, context_of, place_of
+from moonas.hardware.replay import KernelInContext, Nothing, Place, Replayed, Rest, SideBySide, context_of, place_of
 from moonas.hardware.roofline import Work, work_of
 from moonas.hardware.runtime import Inference, prepare, prepare_parts
 
@@ -23,6 +26,8 @@ CALL = "call"
 """The key of what an inference takes whatever it computes."""
 _TOGETHER = 96
 """Kernels that are timed side by side."""
+_TIMES_OF_SMALL_ONES = 4
+_SMALL_MULTIPLY_ADDS, _SMALL_BYTES = 10_000_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -51,18 +56,21 @@ class Comparison:
         work: what it adds to what a network asks of the device.
         whole: number, among what is timed together, of what makes its inputs, and the kernel.
         less: of what makes its inputs, alone.
+        times: how often the kernel is in it.
     """
 
     key: str
     work: Work
     whole: int
     less: int
+    times: int
 
     def time(self, found: Sequence[Latency]) -> KernelTime:
         """Take the difference of what was timed together."""
         whole, less = found[self.whole], found[self.less]
         uncertainty = whole.best * whole.repeatability + less.best * less.repeatability
-        return KernelTime(self.key, 1000 * (whole.best - less.best), 1000 * uncertainty, self.work)
+        one_us = 1000 / self.times
+        return KernelTime(self.key, one_us * (whole.best - less.best), one_us * uncertainty, self.work)
 
 
 @dataclass(frozen=True)
@@ -79,22 +87,35 @@ def together(kernels: Sequence[Kernel]) -> Iterator[Together]:
     Those that cannot be computed by themselves are left out: who reads positions or truth values, or is an operator of
     the user's own.
     """
-    ordered = sorted(kernels, key=place_of)
+    ordered = sorted(kernels, key=_context)
     for start in range(0, len(ordered), _TOGETHER):
         replayed = {kernel: _replayed(kernel) for kernel in ordered[start : start + _TOGETHER]}
         modules = {kernel: module for kernel, module in replayed.items() if module is not None}
-        places = list(dict.fromkeys(map(place_of, modules)))
-        less = {place: len(modules) + i for i, place in enumerate(places)}
-        yield Together(
-            (*modules.values(), *map(context_of, places)),
-            tuple(Comparison(each.key, added_work(each), i, less[place_of(each)]) for i, each in enumerate(modules)),
+        contexts = list(dict.fromkeys(map(_context, modules)))
+        less = {context: len(modules) + i for i, context in enumerate(contexts)}
+        comparisons = (
+            Comparison(each.key, added_work(each), i, less[_context(each)], times_at_once(each))
+            for i, each in enumerate(modules)
         )
+        alone = (SideBySide([context_of(place) for _ in range(times)]) for place, times in contexts)
+        yield Together((*modules.values(), *alone), tuple(comparisons))
+
+
+def times_at_once(kernel: Kernel) -> int:
+    """How often a kernel is computed in one call that is timed."""
+    is_small = kernel.multiply_adds <= _SMALL_MULTIPLY_ADDS and kernel.bytes <= _SMALL_BYTES
+    return _TIMES_OF_SMALL_ONES if is_small else 1
+
+
+def _context(kernel: Kernel) -> tuple[Place, int]:
+    """What is timed without the kernel: the same for all kernels of a place that are timed as often at once."""
+    return place_of(kernel), times_at_once(kernel)
 
 
 def _replayed(kernel: Kernel) -> Replayed | None:
-    """A kernel in its context, if it can be computed there."""
+    """A kernel in its context, as often as it is timed at once, if it can be computed there."""
     try:
-        module = KernelInContext(kernel).eval()
+        module = SideBySide([KernelInContext(kernel) for _ in range(times_at_once(kernel))]).eval()
         with torch.no_grad():
             module(*module.inputs)
     except Exception:  # whatever an operator raises that is given other things than in its network
@@ -144,7 +165,7 @@ def _time_together(some: Together, device: DeviceProfile, rest: Inference, seed:
         once, again = prepare_parts(module, module.inputs, device, copies=2)
         timed.append(once)
         before.append(_both(rest, again))
-    found = measure(timed, device, before=before, patience=device.rounds, seed=seed)
+    found = measure(timed, device, before=before, seed=seed)
     return [comparison.time(found) for comparison in some.comparisons]
 
 

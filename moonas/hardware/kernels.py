@@ -61,8 +61,10 @@ def _words(step: Operation) -> str:
 
 
 def _weights(step: Operation) -> str:
-    """What tells the sum with a weight from that with what another kernel made."""
-    if step.multiply_adds or None not in step.inputs:
+    """What tells sums and products with a weight from those of what other kernels made."""
+    if step.multiply_adds:
+        return "" if None in step.inputs else " of results"
+    if None not in step.inputs:
         return ""
     dimensions = len(step.output_shape)
     alike = (m is None and len(shape) == dimensions for m, shape in zip(step.inputs, step.input_shapes, strict=True))
@@ -70,13 +72,22 @@ def _weights(step: Operation) -> str:
 
 
 def kernels_of(operations: Sequence[Operation], fusion: Collection[str]) -> list[Kernel]:
-    """Divide the operations of a network into kernels, as the runtime does.
+    """Divide the operations of a network into kernels, as the runtime does; see `divide`."""
+    operations, kernels = divide(operations, fusion)
+    return [_kernel(operations, numbers) for numbers in kernels]
+
+
+def divide(operations: Sequence[Operation], fusion: Collection[str]) -> tuple[list[Operation], list[list[int]]]:
+    """Find out which operations of a network a runtime computes as one.
 
     Args:
         operations: as `trace` gives them.
         fusion: the kinds of operations that are computed with the one before, where nothing else needs its result and
             its kernel begins with multiply-adds: an activation joins a convolution, and not a sum. A runtime that joins
             nothing computes everything as it comes; others leave out what nobody needs, and compute nothing twice.
+
+    Returns:
+        The operations, reading of what is computed twice the first, and the numbers of those of each kernel.
     """
     same = _same(operations) if fusion else range(len(operations))
     operations = [_reading(each, same) for each in operations]
@@ -95,7 +106,7 @@ def kernels_of(operations: Sequence[Operation], fusion: Collection[str]) -> list
         else:
             kernel_of[number] = [number]
             kernels.append(kernel_of[number])
-    return [_kernel(operations, numbers) for numbers in kernels]
+    return operations, kernels
 
 
 def alive(operations: Sequence[Operation]) -> list[int]:

@@ -13,15 +13,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from moonas.hardware.device import DeviceProfile
-from moonas.hardware.runtime import Inference
 
-Clock = Callable[[Inference, int, Inference], list[float]]
+if TYPE_CHECKING:
+    from moonas.hardware.runtime import Inference  # torch
+
+Clock = Callable[["Inference", int, "Inference"], list[float]]
 """Times calls of an inference, so many, after what is done before each, in milliseconds."""
+Quality = Literal["good", "noisy", "bad"]
+"""What a timing says of itself."""
 _WARM_UP_CALLS = 5
 _FEWEST_CALLS = 3
 _STEADY, _BAD = 0.05, 0.15
@@ -42,6 +46,8 @@ class Latency:
         calls: that were timed.
         rounds: in which they were.
         cpu_over_wall: share of the time in which this process was computing; less where others were.
+        wall: of a GPU, median by the CPU's clock from a call until its result is there; all other times are the GPU's
+            own, of calls that follow each other. None of a CPU, whose times are all of that kind.
     """
 
     best: float
@@ -53,13 +59,24 @@ class Latency:
     calls: int
     rounds: int
     cpu_over_wall: float
+    wall: float | None = None
 
     @property
-    def quality(self) -> Literal["good", "noisy", "bad"]:
-        """Whether another measurement would find the same: `bad` if hardly, `noisy` if others computed meanwhile."""
-        if self.repeatability > _BAD:
-            return "bad"
-        return "good" if self.repeatability <= _STEADY and self.cpu_over_wall >= _UNDISTURBED else "noisy"
+    def quality(self) -> Quality:
+        """Whether another measurement would find the same; see `quality_of`."""
+        return quality_of(self.repeatability, cpu_over_wall=self.cpu_over_wall)
+
+
+def quality_of(repeatability: float, *, cpu_over_wall: float) -> Quality:
+    """Whether another measurement would find the same: `bad` if hardly, `noisy` if others computed meanwhile.
+
+    Args:
+        repeatability: as of a `Latency`.
+        cpu_over_wall: the same.
+    """
+    if repeatability > _BAD:
+        return "bad"
+    return "good" if repeatability <= _STEADY and cpu_over_wall >= _UNDISTURBED else "noisy"
 
 
 def measure(
@@ -90,6 +107,8 @@ def measure(
             wanted = [i for i, each in enumerate(visits) if planned or each.repeatability > _STEADY]
             for i in random.permutation(wanted):
                 visits[i].add(partial(clock, inferences[i], calls[i], prior[i]))
+                if clock is _time_cuda:
+                    visits[i].walls += _time_waiting(inferences[i])
     return [each.summary() for each in visits]
 
 
@@ -98,6 +117,7 @@ class _Visits:
 
     def __init__(self, threads: int):
         self._rounds: list[list[float]] = []
+        self.walls: list[float] = []
         self._threads = threads
         self._cpu = self._wall = 0
 
@@ -130,6 +150,7 @@ class _Visits:
             calls=len(every),
             rounds=len(floors),
             cpu_over_wall=min(1.0, self._cpu / (self._wall * self._threads)),
+            wall=float(np.median(self.walls)) if self.walls else None,
         )
 
 
@@ -160,20 +181,37 @@ def _time_cpu(inference: Inference, calls: int, before: Inference) -> list[float
 
 
 def _time_cuda(inference: Inference, calls: int, before: Inference) -> list[float]:
-    """Time calls by events on the GPU's own clock, each on an idle GPU: what a queue hides, a single request pays."""
+    """Time calls that follow each other by events on the GPU's own clock, after one that is not timed.
+
+    It is waited for once, at the end: so a call is handed over while the one before is computed, and what that takes
+    the CPU counts only where it is longer than the computing. Tested with a stand-in for `torch.cuda`: no GPU was at
+    hand.
+    """
     import torch
 
     event = torch.cuda.Event
-    times = []
-    for _ in range(calls):
-        start, end = event(enable_timing=True), event(enable_timing=True)  # type: ignore[no-untyped-call]
+    starts = [event(enable_timing=True) for _ in range(calls)]  # type: ignore[no-untyped-call]
+    ends = [event(enable_timing=True) for _ in range(calls)]  # type: ignore[no-untyped-call]
+    inference()
+    for start, end in zip(starts, ends, strict=True):
         before()
-        torch.cuda.synchronize()
         start.record()
         inference()
         end.record()
+    torch.cuda.synchronize()
+    return [start.elapsed_time(end) for start, end in zip(starts, ends, strict=True)]
+
+
+def _time_waiting(inference: Inference) -> list[float]:
+    """Time calls of an idle GPU one by one until their result is there, by the CPU's clock: what a request pays."""
+    import torch
+
+    times = []
+    for _ in range(_FEWEST_CALLS):
+        start = time.perf_counter_ns()
+        inference()
         torch.cuda.synchronize()
-        times.append(start.elapsed_time(end))
+        times.append((time.perf_counter_ns() - start) / 1e6)
     return times
 
 

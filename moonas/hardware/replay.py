@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -129,6 +130,22 @@ class Context(Replayed):
         """Compute all of them."""
         parts = zip(self.looks, self.prefixes, given, strict=True)
         return tuple(look(prefix(each)) for look, prefix, each in parts)
+
+
+class SideBySide(Replayed):
+    """Several parts in one call, each with inputs and weights of its own."""
+
+    def __init__(self, parts: Sequence[Replayed]):
+        """Take the parts."""
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        self.inputs = tuple(given for part in parts for given in part.inputs)
+        self._counts = [len(part.inputs) for part in parts]
+
+    def forward(self, *given: torch.Tensor) -> Any:
+        """Compute all of them."""
+        left = iter(given)
+        return tuple(part(*islice(left, count)) for part, count in zip(self.parts, self._counts, strict=True))
 
 
 class Nothing(Replayed):

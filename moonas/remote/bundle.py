@@ -79,7 +79,9 @@ class _Writer:
 
         groups, networks = [GroupSpec(kind="call", files=(self.model(Nothing()),))], profiling.proof()
         for some in together(space.kernels):
-            comparisons = [ComparisonSpec(key=c.key, whole=c.whole, less=c.less) for c in some.comparisons]
+            comparisons = [
+                ComparisonSpec(key=c.key, whole=c.whole, less=c.less, times=c.times) for c in some.comparisons
+            ]
             files = tuple(map(self.model, some.modules))
             groups.append(GroupSpec(kind="kernels", files=files, comparisons=tuple(comparisons)))
             done = sum(len(group.comparisons) for group in groups)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -13,37 +16,70 @@ from moonas.remote.imported import import_results
 
 if TYPE_CHECKING:
     from moonas.profiling import Profiling, Progress
+    from moonas.remote.bundle import Bundle
     from moonas.remote.target import Target
     from moonas.spec.device import DeviceSpec
 
 _RESULTS = "results.json"
 
 
-def measure_there(profiling: Profiling, target: Target, progress: Progress = lambda line: None) -> DeviceSpec:
+@dataclass(frozen=True)
+class Errand:
+    """A profile that was measured on another device.
+
+    Attributes:
+        profile: as it was written.
+        left: what is still on the device, in a sentence; empty if nothing is.
+    """
+
+    profile: DeviceSpec
+    left: str
+
+
+def measure_there(profiling: Profiling, target: Target, progress: Progress = lambda line: None) -> Errand:
     """Measure a profile on another device, or go on where it was interrupted, and write it here.
 
-    Until the results are here, one folder is left on the device, named after the profile and what is measured. So the
-    same command finds it again.
+    Until the profile is here, one folder is left on the device, named after the profile and what is measured. So the
+    same command finds it again, whatever failed, and all that is complaint or interruption says where it is.
 
     Raises:
         MoonasError: if there is a profile of this name, the device cannot be reached, or something fails there.
     """
-    for path in (profiling.path, profiling.table_path):
-        if path.exists():
-            raise MoonasError(f"{path} is there already; choose another name, or remove it")
+    if profiling.path.exists():
+        raise MoonasError(f"{profiling.path} is there already; choose another name, or remove it and its table")
     target.check()
     with TemporaryDirectory(prefix="moonas-") as here:
         bundle = write_bundle(profiling, Path(here) / "bundle.zip", progress)
-        folder = f"moonas-{re.sub('[^A-Za-z0-9_]+', '-', profiling.device.name)}-{bundle.digest}"
-        there = target.path(folder)
+        there = target.path(f"moonas-{re.sub('[^A-Za-z0-9_]+', '-', profiling.device.name)}-{bundle.digest}")
         progress(f"{bundle.path.stat().st_size / 1e6:.1f} MB are copied to the folder {there} of {target.name}")
-        target.run("mkdir", "-p", there)
-        for source in (SCRIPT, bundle.path):
-            target.push(source, f"{there}/{source.name}")
-        results = f"{there}/{_RESULTS}"
-        command = (target.python, f"{there}/{SCRIPT.name}", f"{there}/{bundle.path.name}", "--out", results)
-        target.run(*command, "--end-with-input", progress=progress)
-        target.pull(results, Path(here) / _RESULTS)
-        found = import_results(Path(here) / _RESULTS, name=profiling.device.name, folder=profiling.path.parent)
-    target.run("rm", "-r", there)
-    return found
+        with _kept(f"the folder {there} of {target.name}"):
+            results = _fetch(bundle, target, there, progress)
+            found = import_results(results, name=profiling.device.name, folder=profiling.path.parent)
+    try:
+        target.run("rm", "-r", there)
+    except MoonasError as error:
+        return Errand(found, f"The folder {there} is left on the device, and can be removed ({error}).")
+    return Errand(found, "")
+
+
+def _fetch(bundle: Bundle, target: Target, there: str, progress: Progress) -> Path:
+    """Have a bundle measured, and bring the results."""
+    target.run("mkdir", "-p", there)
+    for source in (SCRIPT, bundle.path):
+        target.push(source, f"{there}/{source.name}")
+    results = f"{there}/{_RESULTS}"
+    command = (target.python, f"{there}/{SCRIPT.name}", f"{there}/{bundle.path.name}", "--out", results)
+    target.run(*command, "--end-with-input", progress=progress)
+    target.pull(results, bundle.path.with_name(_RESULTS))
+    return bundle.path.with_name(_RESULTS)
+
+
+@contextmanager
+def _kept(folder: str) -> Iterator[None]:
+    """Say of whatever goes wrong where that is which the same command goes on with."""
+    try:
+        yield
+    except MoonasError as error:
+        raise MoonasError(f"{error}; {folder} is kept, and the same command goes on with it") from error
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"in {folder}") from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from moonas.profiling import alone
 from moonas.spec.device import DeviceSpec
 from moonas.spec.results import GroupResultSpec, ResultsSpec, read_results
-from moonas.study.profile_file import claim, path_of, proved, write_profile
+from moonas.study.profile_file import path_of, proved, refuse_others, write_profile
 
 if TYPE_CHECKING:
     from moonas.hardware.kernel_times import KernelTime
@@ -43,14 +43,18 @@ def import_results(path: Path, *, name: str | None = None, folder: Path = Path("
     times = kernel_times(results)
     named = [[(key, Work(*manifest.works[key])) for key in keys] for keys in manifest.networks]
     sums = [KernelTable(times).sum_named(parts).latency_ms for parts in named]
-    proof = proved(spec, timed=_latencies(results.groups[-1]), sums_ms=sums)
+    timed = _latencies(results.groups[-1])
+    proof = proved(spec, timed=timed, sums_ms=sums, environment=results.environment)
     with alone(profile):
-        claim(profile, spec)
         draft = table.with_name(f".{table.name}.draft")
         draft.unlink(missing_ok=True)
-        append_rows(draft, times)
-        draft.replace(table)
-        write_profile(profile, proof)
+        try:
+            append_rows(draft, times)
+            refuse_others(profile, spec, table=draft.read_bytes())
+            draft.replace(table)
+        finally:
+            draft.unlink(missing_ok=True)
+        write_profile(profile, proof)  # last: a profile that is there is whole
     return proof
 
 
@@ -63,7 +67,7 @@ def kernel_times(results: ResultsSpec) -> list[KernelTime]:
     times = [call_time(_latencies(results.groups[0])[0])]
     for group, result in zip(results.manifest.groups, results.groups, strict=True):
         found = _latencies(result)
-        compared = (Comparison(c.key, Work(*works[c.key]), c.whole, c.less) for c in group.comparisons)
+        compared = (Comparison(c.key, Work(*works[c.key]), c.whole, c.less, c.times) for c in group.comparisons)
         times += [comparison.time(found) for comparison in compared]
     return times
 

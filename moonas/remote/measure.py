@@ -18,13 +18,17 @@ import gc
 import json
 import os
 import platform
+import re
 import sys
 import threading
 import time
 import zipfile
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
+if sys.platform != "win32":
+    import fcntl
 try:
     import numpy as np
     import onnxruntime
@@ -192,7 +196,7 @@ def measure_group(bundle: Bundle, group: dict[str, Any], rest: Call, rounds: int
         except Exception as error:  # of many kinds, none of which has a name
             sys.exit(f"measure.py: onnxruntime {onnxruntime.__version__} cannot load {name}: {error}")
         before.append(_both(rest, copy) if copy else rest if group["kind"] == "call" else nothing)
-    patience = 0 if group["kind"] == "call" else rounds
+    patience = rounds if group["kind"] == "networks" else 0  # differences are of as many rounds on both sides
     return measure(calls, before, settings, rounds, patience, bundle.manifest["seed"])
 
 
@@ -235,6 +239,25 @@ def _read(path: Path) -> str:
         return ""
 
 
+def surroundings(root: Path = Path("/")) -> dict[str, Any]:
+    """What is true of this machine now, as far as the system tells."""
+    cpus = root / "sys/devices/system/cpu"
+    waiting = re.search(r"some avg10=([0-9.]+)", _read(root / "proc/pressure/cpu"))
+    kilohertz = re.match(r"[1-9]\d*", _read(cpus / "cpu0/cpufreq/scaling_cur_freq"))
+    turbo = {"0": False, "1": True}.get(_read(cpus / "cpufreq/boost").strip())
+    found = {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "pressure": float(waiting.group(1)) if waiting else None,
+        "governor": _read(cpus / "cpu0/cpufreq/scaling_governor").strip() or None,
+        "mhz": int(kilohertz.group()) / 1000 if kilohertz else None,
+        "turbo": {"0": True, "1": False}.get(_read(cpus / "intel_pstate/no_turbo").strip(), turbo),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def open_results(path: Path, bundle: Bundle, rounds: int) -> dict[str, Any]:
     """Begin results, or read those that are to be gone on with."""
     fresh = {
@@ -260,8 +283,25 @@ def open_results(path: Path, bundle: Bundle, rounds: int) -> dict[str, Any]:
 def save(path: Path, results: dict[str, Any]) -> None:
     """Write results, whole at any instant."""
     draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(results), encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(json.dumps(results), encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        if draft.exists():
+            draft.unlink()
+        sys.exit(f"measure.py: {path} cannot be written: {error.strerror}; what it held before is kept")
+
+
+def hold(bundle: Path) -> None:
+    """Keep a bundle to this process while it lives: one that a lost connection left behind may still be measuring."""
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(os.open(bundle, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"measure.py: another process is measuring {bundle} already; wait until it ends, or end it")
+    except OSError:  # of a file system without locks
+        return
 
 
 def run(bundle: Bundle, path: Path, rounds: int) -> None:
@@ -272,18 +312,13 @@ def run(bundle: Bundle, path: Path, rounds: int) -> None:
     missing = groups[len(results["groups"]) :]
     begun, timed, total = time.monotonic(), 0, sum(len(group["files"]) for group in missing)
     for group in missing:
-        load_before = _load()
         figures = measure_group(bundle, group, rest, rounds)
-        results["groups"].append({"load": [load_before, _load()], "figures": figures})
+        results["groups"].append({"figures": figures})
+        results["environment"] = surroundings()
         save(path, results)
         timed += len(figures)
         minutes = (total - timed) * (time.monotonic() - begun) / timed / 60
         say(f"{len(results['groups'])} of {len(groups)} groups measured, about {minutes:.0f} minutes left")
-
-
-def _load() -> float:
-    """Processes that want to run, of the last minute; 0 where the system does not tell."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def say(text: str) -> None:
@@ -321,6 +356,7 @@ def main() -> None:
     say(f"{timed:,} models in {len(groups)} groups, about {minutes:.0f} minutes")
     if given.dry_run:
         return
+    hold(given.bundle)
     if given.end_with_input:
         threading.Thread(target=_end_with_input, daemon=True).start()
     try:

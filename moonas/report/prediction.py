@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -14,18 +14,20 @@ _LEAST_COVERAGE = 0.5
 
 
 def prediction_remarks(
-    trials: pd.DataFrame, devices: Mapping[str, DeviceSpec], *, encoding: str, task: Task
+    *networks: pd.DataFrame, devices: Mapping[str, DeviceSpec], encoding: str | None, task: Task
 ) -> list[str]:
     """Sentences on predicted latencies that are easily taken for more than they are; none if nothing is wrong.
 
     Args:
-        trials: one row a network, with latencies, and coverages of those that come from a table of measured kernels.
+        *networks: one row a network, with latencies, and coverages of those that come from a table of measured kernels;
+            of several frames, as all that a search tried and its front, the least covered one counts.
         devices: the columns of latencies that were predicted, and of which devices they are.
-        encoding: the search space.
+        encoding: the search space, by the name of its file; None if it has none.
         task: what its networks are for.
     """
-    how = f"--encoding {encoding} --input {'x'.join(map(str, task.input_shape))} --classes {task.classes}"
-    return [*_ranking_only(devices), *_small_images(devices, task), *_uncovered(trials, devices, how)]
+    given, file = (encoding, "") if encoding else ("FILE", ", its encoding written to a FILE")
+    how = f"--encoding {given} --input {'x'.join(map(str, task.input_shape))} --classes {task.classes}"
+    return [*_ranking_only(devices), *_small_images(devices, task), *_uncovered(networks, devices, how, file)]
 
 
 def _ranking_only(devices: Mapping[str, DeviceSpec]) -> Iterator[str]:
@@ -53,16 +55,19 @@ def _small_images(devices: Mapping[str, DeviceSpec], task: Task) -> Iterator[str
         )
 
 
-def _uncovered(trials: pd.DataFrame, devices: Mapping[str, DeviceSpec], how: str) -> Iterator[str]:
+def _uncovered(
+    networks: Sequence[pd.DataFrame], devices: Mapping[str, DeviceSpec], how: str, file: str
+) -> Iterator[str]:
     """On networks most of whose kernels nobody has measured."""
     for column, device in devices.items():
         coverage = column.replace("latency_ms", "coverage", 1)
-        if coverage in trials and (median := trials[coverage].median()) < _LEAST_COVERAGE:
+        medians = pd.Series([frame[coverage].median() for frame in networks if coverage in frame], dtype=float)
+        if (median := medians.min()) < _LEAST_COVERAGE:
             runtime = f" --runtime {device.runtime}" if device.runtime != "onnxruntime" else ""
             yield (
                 f"Warning: hardly any kernels of these networks are in the table of {device.name}: in the median "
                 f"{number(median)} of {column} is of measured ones ({coverage}); measure those of this search space on "
-                f"the device: moonas profile NAME {how}{runtime}"
+                f"the device{file}: moonas profile NAME {how}{runtime}"
             )
 
 

@@ -17,7 +17,12 @@ _FEWEST = 4
 
 
 def remarks(
-    trials: pd.DataFrame, score: str, *, objectives: Sequence[Objective] = (), notes: Mapping[str, str] | None = None
+    trials: pd.DataFrame,
+    score: str,
+    *,
+    objectives: Sequence[Objective] = (),
+    notes: Mapping[str, str] | None = None,
+    why_modelled: str = "",
 ) -> list[str]:
     """Sentences on what looks wrong with a search, or is easily taken for more than it is; none if nothing does.
 
@@ -26,8 +31,10 @@ def remarks(
         score: the metric by which networks are judged on validation data.
         objectives: what was searched for.
         notes: metric -> how it came about.
+        why_modelled: what keeps a meter that is there from measuring energies.
     """
-    return [*_untold(trials), *_alike(trials, score), *_disturbed(trials), *_modelled(objectives, notes or {})]
+    modelled = _modelled(objectives, notes or {}, why_modelled)
+    return [*_untold(trials), *_alike(trials, score), *_disturbed(trials), *modelled]
 
 
 def _disturbed(trials: pd.DataFrame) -> Iterator[str]:
@@ -38,18 +45,18 @@ def _disturbed(trials: pd.DataFrame) -> Iterator[str]:
     disturbed = int((spreads > _DISTURBED).sum())
     if len(spreads) >= _FEWEST and 2 * disturbed >= len(spreads):
         yield (
-            f"Warning: {disturbed} of {len(spreads)} latencies were timed on a busy machine ({_SPREAD} above "
-            f"{_DISTURBED:g}): their order is doubtful where they differ by less; search again when it is idle."
+            f"Warning: {disturbed} of {len(spreads)} latencies of the search were timed on a busy machine ({_SPREAD} "
+            f"above {_DISTURBED:g}): their order is doubtful where they differ by less; search again when it is idle."
         )
 
 
-def _modelled(objectives: Sequence[Objective], notes: Mapping[str, str]) -> Iterator[str]:
+def _modelled(objectives: Sequence[Objective], notes: Mapping[str, str], why: str) -> Iterator[str]:
     """On objectives that nobody has measured."""
     names = [each.metric for each in objectives if notes.get(each.metric, "").startswith("modelled")]
     if names:
         yield (
             f"Warning: {' and '.join(names)} {'is' if len(names) == 1 else 'are'} modelled, not measured: good for a "
-            "ranking at best, not for joules or watts; measure with a meter on the device (device.meter)."
+            f"ranking at best, not for joules or watts; {why or 'measure with a meter on the device (device.meter)'}."
         )
 
 

@@ -14,8 +14,9 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from moonas.problem.objective import Objective
+from moonas.spec.metric import ENERGY_COLUMNS
 
-_UNMEASURED = ("predicted", "modelled")
+_UNMEASURED = ("predicted", "modelled", "computed")
 _ARROWS = {"maximize": "▲", "minimize": "▼"}
 
 
@@ -38,7 +39,7 @@ def print_front(
         objectives: in their order.
         others: metrics, the most wanted first.
         beside: metrics that are always shown, too.
-        notes: metric -> how it came about; told of those that nobody has measured.
+        notes: metric -> how it came about; told of those that nobody has measured, and of energies.
     """
     for shown in range(len(others), -1, -1):
         table = front_table(front, objectives, [*beside, *others[:shown]])
@@ -94,8 +95,9 @@ def front_table(front: pd.DataFrame, objectives: Sequence[Objective], others: Se
 
 
 def unmeasured_notes(metrics: Sequence[str], notes: Mapping[str, str]) -> list[str]:
-    """Of those metrics that nobody has measured, a line each: how they came about."""
-    return [f"{metric}: {notes[metric]}" for metric in metrics if notes.get(metric, "").startswith(_UNMEASURED)]
+    """Of those metrics that nobody has measured, and of energies, a line each: how they came about."""
+    told = [metric for metric in metrics if metric in ENERGY_COLUMNS or notes.get(metric, "").startswith(_UNMEASURED)]
+    return [f"{metric}: {notes[metric]}" for metric in told if metric in notes]
 
 
 def number(value: Any) -> str:

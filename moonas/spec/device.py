@@ -12,8 +12,8 @@ from moonas import content
 from moonas.errors import UnknownNameError
 from moonas.registry import METERS
 from moonas.spec.document import read_document
-from moonas.spec.metric import PREDICTED_COLUMNS, device_in, metric_of
-from moonas.spec.provenance import MachineSpec, PriceSpec, SourceSpec, SpaceSpec, ValidationSpec
+from moonas.spec.metric import PREDICTED_COLUMNS, WALL_COLUMN, device_in, metric_of
+from moonas.spec.provenance import EnvironmentSpec, MachineSpec, PriceSpec, SourceSpec, SpaceSpec, ValidationSpec
 from moonas.spec.validation import LISTED, Mistake, SpecModel, validate
 
 HERE = "here"
@@ -109,6 +109,7 @@ class DeviceSpec(SpecModel):
     scale: Annotated[float, Field(gt=0)] = 1.0
     roofline: RooflineSpec | None = None
     machine: MachineSpec | None = None
+    environment: EnvironmentSpec | None = None
     space: SpaceSpec | None = None
     validation: ValidationSpec | None = None
     power: PowerSpec | None = None
@@ -145,6 +146,8 @@ class DeviceSpec(SpecModel):
             return f"{self.name} is timed live, and only `device` can be; name a profile that predicts"
         if metric.source == "latency" and metric.name not in PREDICTED_COLUMNS and not self.is_live:
             return f"{column} is timed, and the latencies of {self.name} are predicted; write latency_ms"
+        if metric.name == WALL_COLUMN and self.processor != "cuda":
+            return f"{column} is of a GPU; on a CPU latency_median_ms is the same"
         if metric.source == "prediction" and self.table is None:
             return (
                 f"{column} is of predictions from a table of measured kernels, and {self.name} has none; leave it out"
@@ -153,7 +156,7 @@ class DeviceSpec(SpecModel):
 
     def on(self, machine: MachineSpec) -> DeviceSpec:
         """The same, of the machine on which it was measured."""
-        return self.model_copy(update={"model": machine.processor, "machine": machine})
+        return self.model_copy(update={"model": machine.gpu or machine.processor, "machine": machine})
 
     def mistakes(self) -> Iterator[Mistake]:
         """Refuse what no runtime here can do, and predictions from nothing."""

@@ -17,15 +17,15 @@ class Metric:
         name: with its unit as suffix; a column of the CSVs.
         goal: which way is better.
         source: what measures it: `static` (from the module), `zero_cost` (from a pass or two before any training),
-            `latency` (timed on the device, or predicted of it), `prediction` (of a latency), `energy` (metered on the
-            device, or modelled), `training`.
+            `memory` (computed for the device's runtime), `latency` (timed on the device, or predicted of it),
+            `prediction` (of a latency), `energy` (metered on the device, or modelled), `training`.
         ideal: the best value that could be, for the normalised hypervolume; None where there is none.
         meaning: one line for people.
     """
 
     name: str
     goal: Goal
-    source: Literal["static", "zero_cost", "latency", "prediction", "energy", "training"]
+    source: Literal["static", "zero_cost", "memory", "latency", "prediction", "energy", "training"]
     ideal: float | None
     meaning: str
 
@@ -45,9 +45,14 @@ METRICS = {
         Metric("jacobian_covariance", "maximize", "zero_cost", None, "how little the images' gradients correlate"),
         Metric("snip", "maximize", "zero_cost", None, "how much the loss depends on the presence of weights"),
         Metric("gradient_norm", "maximize", "zero_cost", None, "norms of the gradients of all layers"),
+        Metric("peak_memory_mb", "minimize", "memory", 0.0, "most that one inference holds at once, in 10^6 bytes"),
+        Metric(
+            "peak_activations_mb", "minimize", "memory", 0.0, "the same without the weights, which may stay in flash"
+        ),
         Metric("latency_ms", "minimize", "latency", 0.0, "best time of one inference on the device"),
         Metric("latency_median_ms", "minimize", "latency", 0.0, "median time of one inference"),
         Metric("latency_p90_ms", "minimize", "latency", 0.0, "time that 9 of 10 inferences keep"),
+        Metric("latency_wall_ms", "minimize", "latency", 0.0, "median time until a GPU's result is there"),
         Metric(
             "latency_uncertainty",
             "minimize",
@@ -62,15 +67,24 @@ METRICS = {
         Metric("energy_uncertainty", "minimize", "energy", 0.0, "of energy_mj where it is measured, as a share of it"),
     )
 }
-FRONT_COLUMNS = ("measured_latency_ms", "measured_latency_uncertainty", "latency_tied_with")
-"""What is added to a front whose networks were timed together in the end."""
+FRONT_COLUMNS = (
+    "measured_latency_ms",
+    "measured_latency_uncertainty",
+    "latency_quality",
+    "latency_tied_with",
+    "latency_timed_together",
+)
+"""What is added to a front whose networks were timed together in the end; see `moonas.report.timed_front`."""
 COLUMNS = ("key", "number", "state", "seconds", "error", *FRONT_COLUMNS)
 """The columns of the CSVs that are neither metrics nor genes."""
 AT = "@"
 """Between a metric and the device that predicts it: `latency_ms@raspberry_pi_4`."""
 PREDICTED_COLUMNS = ("latency_ms", "coverage")
 """What a profile of a device predicts; the second, if it has a table of measured kernels."""
+MEMORY_COLUMNS = tuple(name for name, metric in METRICS.items() if metric.source == "memory")
 LATENCY_COLUMNS = tuple(name for name, metric in METRICS.items() if metric.source == "latency")
+WALL_COLUMN = "latency_wall_ms"
+"""What is timed on GPUs alone."""
 ENERGY_COLUMNS = tuple(name for name, metric in METRICS.items() if metric.source == "energy")
 
 

@@ -18,7 +18,18 @@ from moonas.spec.validation import named, validate
 from moonas.spec.wording import wrong_type
 
 Loaded = TypeVar("Loaded")
-_OF_FIGURES = ("kind", "processor", "runtime", "threads", "fusion", "scale", "machine", "space", "validation")
+_OF_FIGURES = (
+    "kind",
+    "processor",
+    "runtime",
+    "threads",
+    "fusion",
+    "scale",
+    "machine",
+    "environment",
+    "space",
+    "validation",
+)
 
 
 def resolve_encoding(document: Document) -> EncodingSpec | FactorySpec:

@@ -34,12 +34,46 @@ class MachineSpec(SpecModel):
         cores: that the system may use.
         runtime_version: of what ran the networks.
         system: operating system and instruction set.
+        gpu: which one, where that runs the networks.
+        driver: its version, where the system tells.
+        cuda: the version for which the runtime was built.
     """
 
     processor: str
     cores: Annotated[int, Field(ge=1)]
     runtime_version: str
     system: str
+    gpu: str | None = None
+    driver: str | None = None
+    cuda: str | None = None
+
+
+class EnvironmentSpec(SpecModel):
+    """What was true of the machine when whole networks were timed, at the end, as far as the system tells.
+
+    It is there to be judged by a reader, and refuses nothing.
+
+    Attributes:
+        date: as YYYY-MM-DD, in UTC.
+        system: operating system, with its version.
+        python: its version.
+        load: processes that wanted to run, of the last minute; one is the measurement.
+        pressure: percent of the last ten seconds in which some process waited for a CPU.
+        governor: what sets the CPU's clock.
+        mhz: the clock of the first core.
+        turbo: whether it may rise above its nominal value.
+        cpu_over_wall: of the networks, median: share of the time in which they were computed; less where others were.
+    """
+
+    date: str
+    system: str
+    python: str
+    load: Annotated[float, Field(ge=0)] | None = None
+    pressure: Annotated[float, Field(ge=0, le=100)] | None = None
+    governor: str | None = None
+    mhz: Annotated[float, Field(gt=0)] | None = None
+    turbo: bool | None = None
+    cpu_over_wall: Share | None = None
 
 
 class SpaceSpec(SpecModel):

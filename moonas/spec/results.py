@@ -13,7 +13,7 @@ from pydantic import Field
 from moonas.errors import SpecError
 from moonas.spec.device import DeviceSpec, NotNegative
 from moonas.spec.document import Document
-from moonas.spec.provenance import MachineSpec
+from moonas.spec.provenance import EnvironmentSpec, MachineSpec
 from moonas.spec.validation import LISTED, Mistake, SpecModel, validate
 
 SCHEMA_VERSION = 1
@@ -28,11 +28,13 @@ class ComparisonSpec(SpecModel):
         key: of the kernel.
         whole: number, among the files of its group, of what makes its inputs, and the kernel.
         less: of what makes its inputs, alone.
+        times: how often the kernel is in it.
     """
 
     key: str
     whole: Count
     less: Count
+    times: Annotated[int, Field(ge=1)] = 1
 
 
 class GroupSpec(SpecModel):
@@ -108,11 +110,9 @@ class GroupResultSpec(SpecModel):
     """What was measured of a group.
 
     Attributes:
-        load: processes that wanted to run, before and afterwards.
         figures: of its files, in order.
     """
 
-    load: Annotated[tuple[float, float], LISTED]
     figures: Annotated[tuple[FigureSpec, ...], LISTED]
 
 
@@ -124,10 +124,12 @@ class ResultsSpec(SpecModel):
         rounds: visits to each model.
         manifest: of the bundle.
         groups: what was measured, in the order of the manifest's groups.
+        environment: what was true of the device afterwards.
     """
 
     schema_version: Literal[1]
     device: MachineSpec
+    environment: EnvironmentSpec
     rounds: Annotated[int, Field(ge=2)]
     manifest: ManifestSpec
     groups: Annotated[tuple[GroupResultSpec, ...], LISTED]

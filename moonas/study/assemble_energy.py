@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from moonas.errors import MeterError, MoonasError, SpecError
+from moonas.errors import MeterError, MoonasError, NoMeterError, SpecError
 from moonas.evaluation.energy import MeteredEnergyEvaluator, ModelledEnergyEvaluator
 from moonas.evaluation.evaluator import Evaluator
 from moonas.evaluation.latency import DryRunEvaluator, Loader
@@ -53,6 +53,23 @@ def _meter_here(spec: ProblemSpec) -> str:
     return meter
 
 
+def why_modelled(spec: ProblemSpec) -> str:
+    """What keeps a meter of this machine from measuring the energies of a problem that leaves the meter open.
+
+    Returns:
+        empty if nothing does, as there is no meter, or one that can be used, or none is wanted.
+    """
+    if not spec.wants_energy or not spec.device.may_be_metered or spec.device.meter != AUTO:
+        return ""
+    try:
+        find_meter(spec.device.processor)
+    except NoMeterError:
+        return ""
+    except MeterError as error:
+        return str(error)
+    return ""
+
+
 def with_meter(spec: ProblemSpec, meter: str) -> ProblemSpec:
     """The problem with this meter."""
     return spec.model_copy(update={"device": spec.device.model_copy(update={"meter": meter})})
@@ -76,8 +93,10 @@ def describe_energy(spec: ProblemSpec) -> str:
     """How energies of a problem that is `metered` come about, for axes and reports."""
     if spec.device.meter == NO_METER:
         return MODELLED
+    from moonas.hardware.energy import window_s  # torch
+
     meter = assemble_meter(spec)
-    return f"measured, {meter.scope}, {meter.method}"
+    return f"measured, {meter.scope}, {meter.method}, windows of {window_s(meter):g} s"
 
 
 def assemble_energy(spec: ProblemSpec, task: Task) -> list[Evaluator]:

@@ -29,6 +29,7 @@ from moonas.spec.training import FidelitySpec
 from moonas.study.assemble import assemble_device
 from moonas.study.assemble_energy import assemble_energy
 from moonas.study.assemble_latency import assemble_latency
+from moonas.study.assemble_memory import assemble_memory
 from moonas.study.columns import metric_columns
 from moonas.study.executor import InProcessExecutor, ProcessExecutor
 
@@ -110,6 +111,7 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Eva
     cheap = _functions(spec, task, "cheap")
     if cheap.functions:
         evaluators.append(FunctionEvaluator(cheap, gated=False))
+    evaluators += assemble_memory(spec, task)
     evaluators += assemble_latency(spec, task)
     if spec.wants_energy:
         evaluators += assemble_energy(spec, task)

@@ -103,7 +103,7 @@ def check_of(
     said = [*remarks_on_data(spec, data)]
     devices = predicted_devices(spec)
     if devices:
-        said += prediction_remarks(networks, devices, encoding=spec.encoding.name, task=task_of(spec, data))
+        said += prediction_remarks(networks, devices=devices, encoding=spec.encoding.name, task=task_of(spec, data))
     return _conclude(study, networks, draw, measured, unmeasured(spec, evaluators), said)
 
 

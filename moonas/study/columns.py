@@ -5,12 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from moonas.spec.device import HERE, DeviceSpec
-from moonas.spec.metric import AT, ENERGY_COLUMNS, LATENCY_COLUMNS, PREDICTED_COLUMNS, metric_of
+from moonas.spec.metric import (
+    AT,
+    ENERGY_COLUMNS,
+    LATENCY_COLUMNS,
+    MEMORY_COLUMNS,
+    PREDICTED_COLUMNS,
+    WALL_COLUMN,
+    metric_of,
+)
 from moonas.spec.problem import ProblemSpec
 from moonas.study.assemble import device_profile
 
-MODELLED = "modelled, rank only"
+MODELLED = "modelled by multiply-adds, bytes and latency, rank only"
 """How a modelled energy is to be read."""
+_AT_REST = {"energy_mj": "included", "energy_above_idle_mj": "subtracted", "power_w": "included"}
 
 
 def metric_columns(spec: ProblemSpec) -> tuple[str, ...]:
@@ -30,7 +39,7 @@ def _beside(spec: ProblemSpec, column: str) -> list[str]:
         return []
     device = spec.device_of(column)
     if device.is_live:
-        return list(LATENCY_COLUMNS)
+        return [name for name in LATENCY_COLUMNS if name != WALL_COLUMN or device.processor == "cuda"]
     names = PREDICTED_COLUMNS if device.table is not None else ("latency_ms",)
     return [f"{name}{column.removeprefix(metric.name)}" for name in names]
 
@@ -51,10 +60,13 @@ def metric_notes(spec: ProblemSpec, energy: str | None = None) -> dict[str, str]
     """
     metered = "measured where there is a meter, else modelled"
     notes = {spec.score: f"validation, {spec.fidelity}"}
+    notes |= dict.fromkeys(MEMORY_COLUMNS, f"computed for {device_profile(spec.device).place}")
     if spec.device.is_live:
         notes |= dict.fromkeys(LATENCY_COLUMNS, device_profile(spec.device).describe())
     notes |= {column: _prediction_note(device) for column, device in predicted_devices(spec).items()}
-    notes |= dict.fromkeys(ENERGY_COLUMNS, energy or (metered if spec.device.may_be_metered else MODELLED))
+    energy = energy or (metered if spec.device.may_be_metered else MODELLED)
+    idle = {column: f"; what is drawn at rest is {_AT_REST[column]}" for column in _AT_REST}
+    notes |= {column: f"{energy}{idle.get(column, '')}" for column in ENERGY_COLUMNS}
     if spec.table is not None:
         notes |= dict.fromkeys(spec.tabled, f"from {Path(str(spec.table.path)).name}")
     return notes

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
-from moonas.spec.provenance import MachineSpec
+from moonas.spec.provenance import EnvironmentSpec, MachineSpec
 
 _PACKAGES = (
     "moonas",
@@ -41,17 +42,47 @@ def environment() -> dict[str, Any]:
     }
 
 
-def machine(runtime: str) -> MachineSpec:
+def machine(runtime: str, *, on_gpu: bool = False) -> MachineSpec:
     """What a profile of this machine holds for.
 
     Args:
         runtime: the package that runs the networks.
+        on_gpu: whether it does so on the first GPU; "unknown" if PyTorch sees none.
     """
     return MachineSpec(
         processor=processor(),
         cores=os.cpu_count() or 1,
         runtime_version=_version_of_module(runtime),
         system=f"{platform.system()} {platform.machine()}",
+        **(_first_gpu() if on_gpu else {}),
+    )
+
+
+def _first_gpu() -> dict[str, str | None]:
+    """The GPU that PyTorch uses, its driver, and the CUDA that PyTorch was built for."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return {"gpu": "unknown"}
+    driver = _read(Path("/sys/module/nvidia/version")).strip()
+    return {"gpu": torch.cuda.get_device_name(0), "driver": driver or None, "cuda": torch.version.cuda}
+
+
+def surroundings(root: Path = Path("/")) -> EnvironmentSpec:
+    """What is true of this machine now, as far as the system tells."""
+    cpus = root / "sys/devices/system/cpu"
+    waiting = re.search(r"some avg10=([0-9.]+)", _read(root / "proc/pressure/cpu"))
+    kilohertz = re.match(r"[1-9]\d*", _read(cpus / "cpu0/cpufreq/scaling_cur_freq"))
+    turbo = {"0": False, "1": True}.get(_read(cpus / "cpufreq/boost").strip())
+    return EnvironmentSpec(
+        date=datetime.now(UTC).date().isoformat(),
+        system=platform.platform(),
+        python=platform.python_version(),
+        load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        pressure=float(waiting.group(1)) if waiting else None,
+        governor=_read(cpus / "cpu0/cpufreq/scaling_governor").strip() or None,
+        mhz=int(kilohertz.group()) / 1000 if kilohertz else None,
+        turbo={"0": True, "1": False}.get(_read(cpus / "intel_pstate/no_turbo").strip(), turbo),
     )
 
 

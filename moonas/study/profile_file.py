@@ -10,14 +10,14 @@ import yaml
 
 from moonas.errors import MoonasError
 from moonas.spec.device import HERE, DeviceSpec, load_device
-from moonas.spec.provenance import ValidationSpec
+from moonas.spec.provenance import EnvironmentSpec, ValidationSpec
 from moonas.study.environment import differences
 
 if TYPE_CHECKING:
     from moonas.hardware.latency import Latency
 
 CALIBRATED_ON, VALIDATED_ON = 5, 20
-"""Networks on which the scale of a table is found, and others on which it is tried."""
+"""Networks on which the scale of a table is found, and others on which it is tried, where there are so many."""
 
 
 def path_of(name: str, folder: Path) -> Path:
@@ -42,27 +42,48 @@ def claim(path: Path, spec: DeviceSpec) -> DeviceSpec:
     Raises:
         MoonasError: if there is another profile of this name.
     """
-    table = path.with_suffix(".csv")
-    if path.exists():
-        before = load_device(str(path))
-        left_out = {"validation", "scale", "table", "model"}
+    before = refuse_others(path, spec)
+    if before is None:
+        write_profile(path, spec)
+    return before or spec
+
+
+def refuse_others(path: Path, spec: DeviceSpec, *, table: bytes | None = None) -> DeviceSpec | None:
+    """Refuse to write over another profile, or over figures of this one that somebody may have used.
+
+    Args:
+        path: of the profile; its table lies beside it.
+        spec: what it is to say.
+        table: all that its table is to say; None if that is still to be measured, and what is there is gone on with.
+
+    Returns:
+        what is there now; None if nothing is.
+
+    Raises:
+        MoonasError: if there is another one.
+    """
+    before, there = load_device(str(path)) if path.exists() else None, path.with_suffix(".csv")
+    if before is not None:
+        left_out = {"validation", "environment", "scale", "table", "model"}
         found = next(differences(before.model_dump(exclude=left_out), spec.model_dump(exclude=left_out)), None)
         if found:
             raise MoonasError(f"{path} is another profile ({found}); choose another name, or remove it")
-        return before
-    if table.exists():
-        raise MoonasError(f"{table} is there without its profile; choose another name, or remove it")
-    write_profile(path, spec)
-    return spec
+    if there.exists() and (there.read_bytes() != table if table is not None else before is None):
+        what = "is there without its profile" if before is None else "was measured another time"
+        raise MoonasError(f"{there} {what}; choose another name, or remove it")
+    return before
 
 
-def proved(spec: DeviceSpec, *, timed: Sequence[Latency], sums_ms: Sequence[float]) -> DeviceSpec:
+def proved(
+    spec: DeviceSpec, *, timed: Sequence[Latency], sums_ms: Sequence[float], environment: EnvironmentSpec
+) -> DeviceSpec:
     """Find the scale of a table on some networks, and try it on the others.
 
     Args:
         spec: what the profile says so far.
-        timed: what whole networks took, first those for the scale.
+        timed: what different networks took as a whole; a fifth of them, the first, are for the scale.
         sums_ms: of the kernels of the same networks.
+        environment: what was true of the device after they were timed.
 
     Raises:
         MoonasError: if the kernels were measured too badly.
@@ -72,17 +93,28 @@ def proved(spec: DeviceSpec, *, timed: Sequence[Latency], sums_ms: Sequence[floa
     from moonas.hardware.fit import errors_of
 
     if min(sums_ms) <= 0:
-        what = "the kernels of a network take no time together, so noisy are they; remove the table, and measure more"
-        raise MoonasError(f"{spec.table}: {what} rounds")
+        what = "the kernels of a network take no time together, so noisy are they"
+        raise MoonasError(f"{spec.table}: {what}; measure another profile, with more --rounds")
     measured_ms = [each.best for each in timed]
-    scale = float(np.median(np.divide(measured_ms, sums_ms)[:CALIBRATED_ON]))
-    predicted = [scale * each for each in sums_ms[CALIBRATED_ON:]]
-    found = errors_of(predicted, measured_ms[CALIBRATED_ON:]).items()
+    first = min(CALIBRATED_ON, max(1, len(timed) // 5))
+    scale = float(np.median(np.divide(measured_ms, sums_ms)[:first]))
+    tried = slice(first if len(timed) > 1 else 0, None)
+    predicted = [scale * each for each in sums_ms[tried]]
+    found = errors_of(predicted, measured_ms[tried]).items()
     errors = {name: round(value, 4) for name, value in found if np.isfinite(value)}  # no rank where all are alike
     well = round(sum(each.quality == "good" for each in timed) / len(timed), 4)
-    of = f"random networks of {spec.space.encoding if spec.space else ''}"
+    of = f"{_which(len(timed))} of {spec.space.encoding if spec.space else ''}"
     proof = ValidationSpec(networks=len(predicted), of=of, timed_well=well, **errors)
-    return spec.model_copy(update={"scale": round(scale, 4), "validation": proof})
+    share = round(float(np.median([each.cpu_over_wall for each in timed])), 4)
+    around = environment.model_copy(update={"cpu_over_wall": share})
+    return spec.model_copy(update={"scale": round(scale, 4), "validation": proof, "environment": around})
+
+
+def _which(networks: int) -> str:
+    """What the networks are on which a profile is tried, of so many that were timed."""
+    if networks == CALIBRATED_ON + VALIDATED_ON:
+        return "random networks"
+    return "the other networks" if networks > 1 else "the only network, which gave the scale too,"
 
 
 def write_profile(path: Path, spec: DeviceSpec) -> None:
@@ -93,8 +125,8 @@ def write_profile(path: Path, spec: DeviceSpec) -> None:
     """
     proof, about = spec.validation, spec.space
     tried = f"MAPE {100 * (proof.mape or 0):.1f} % on {proof.networks} networks" if proof else "not tried yet"
-    threads = f"{spec.threads} thread{'s' * (spec.threads > 1)}"
-    headline = f"# {spec.model}, {spec.runtime}, {threads}: kernels of {about.encoding if about else ''}, {tried}.\n"
+    place = "CUDA" if spec.processor == "cuda" else f"{spec.threads} thread{'s' * (spec.threads > 1)}"
+    headline = f"# {spec.model}, {spec.runtime}, {place}: kernels of {about.encoding if about else ''}, {tried}.\n"
     tree = spec.model_dump(mode="json", exclude_none=True, exclude={"name"})
     tree["table"] = path.with_suffix(".csv").name
     draft = path.with_name(f".{path.name}.draft")

@@ -24,6 +24,7 @@ def write_results(
     metrics: Sequence[str],
     objectives: Sequence[Objective],
     draw: Callable[[Path, pd.DataFrame], None],
+    energy: str | None = None,
 ) -> None:
     """Write trials.csv, pareto.csv, pareto.png, and of a halving rungs.csv.
 
@@ -34,14 +35,16 @@ def write_results(
         metrics: the columns of metrics.
         objectives: by which the front is found.
         draw: draws the picture of the trials into a file.
+        energy: how energies came about, which stands beside them; None if there are none.
 
     Raises:
         RunFolderError: if they cannot be written.
     """
     trials = archive.to_frame(metrics)
     front = front_of(archive, metrics, objectives)
-    folder.write("trials.csv", lambda path: trials.to_csv(path, index=False))
-    folder.write("pareto.csv", lambda path: front.to_csv(path, index=False))
+    source = {} if energy is None else {"energy_source": energy}
+    folder.write("trials.csv", lambda path: trials.assign(**source).to_csv(path, index=False))
+    folder.write("pareto.csv", lambda path: front.assign(**source).to_csv(path, index=False))
     if spec.search.halving is not None:
         rungs = archive.partial.to_frame(spec.rungs, spec.score)
         folder.write("rungs.csv", lambda path: rungs.to_csv(path, index=False))

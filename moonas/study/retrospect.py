@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
+from moonas import content
+from moonas.errors import MoonasError
 from moonas.report.prediction import prediction_remarks
 from moonas.report.remarks import remarks
-from moonas.report.timed_front import tie_remark
-from moonas.study.assemble_latency import why_not_timed
+from moonas.report.timed_front import timing_remarks
+from moonas.spec.encoding import load_encoding
+from moonas.study.assemble_energy import why_modelled
 from moonas.study.columns import predicted_devices
 from moonas.study.study import Study
+from moonas.study.this_machine import why_not_timed
 
 
 def retrospect(study: Study, trials: pd.DataFrame, front: pd.DataFrame) -> list[str]:
@@ -20,8 +24,24 @@ def retrospect(study: Study, trials: pd.DataFrame, front: pd.DataFrame) -> list[
         trials: of it.
         front: of these.
     """
-    said = remarks(trials, study.spec.score, objectives=study.objectives, notes=study.metric_notes)
+    said = remarks(
+        trials,
+        study.spec.score,
+        objectives=study.objectives,
+        notes=study.metric_notes,
+        why_modelled=why_modelled(study.spec),
+    )
     devices = predicted_devices(study.spec)
     if devices:
-        said += prediction_remarks(trials, devices, encoding=study.spec.encoding.name, task=study.task)
-    return [*said, *filter(None, (tie_remark(front), why_not_timed(study.spec) if len(front) else ""))]
+        said += prediction_remarks(trials, front, devices=devices, encoding=_named(study), task=study.task)
+    why_not = why_not_timed(study.spec) if len(front) else ""
+    return [*said, *timing_remarks(front), *filter(None, [why_not])]
+
+
+def _named(study: Study) -> str | None:
+    """The name of the file that holds the encoding; None where the problem holds it itself, or nobody finds it here."""
+    try:
+        path = content.find("encodings", study.spec.encoding.name)
+        return path.stem if load_encoding(str(path)) == study.spec.encoding else None
+    except MoonasError:
+        return None

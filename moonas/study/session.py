@@ -157,11 +157,15 @@ class Session:
                 self.scored += 1
         return {key: score for key, score in scores.items() if score is not None}
 
-    def time(self, trials: Sequence[Trial]) -> dict[str, Mapping[str, float]]:
-        """Time the networks of trials side by side: by key what was timed, nothing if one cannot be."""
+    def time(self, trials: Sequence[Trial], *, pulse: Callable[[], None]) -> Iterator[Trial]:
+        """Time the networks of trials side by side; yield each with what was timed, or with why it could not be.
+
+        The pulse is called whenever a part of it is done.
+        """
         asked = [(trial.number, trial.genotype, self._candidate(trial.architecture)) for trial in trials]
-        shop = self._workshop
-        return {trial.key: trial.metrics for trial in shop.timer.run(shop.executor, asked)}
+        with self._on_the_clock():
+            shop = self._workshop
+            yield from shop.timer.run(shop.executor, asked, pulse=pulse) if asked else ()
 
     def recall(self, key: str) -> Mapping[int, PartialResult]:
         """What was measured of an architecture on the way to a trial."""

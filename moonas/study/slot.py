@@ -21,10 +21,6 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # By default glibc gives memory back and asks for it again with every large tensor, which may take half of the time.
-    # 32 MiB is the most that every glibc takes.
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "4294967296",
     # loky would end a worker that has grown by 300 MB, as every one does that holds images; the limit is ours to set.
     "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",
 }

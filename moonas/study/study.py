@@ -76,20 +76,23 @@ class Study:
 
         Args:
             progress: whether a line on standard error shows how far it is.
-            retry_failed: whether trials that failed in an earlier run are tried again, as after raising their limits.
+            retry_failed: whether trials that failed in an earlier run are tried again, as after raising their limits,
+                and networks of the front that could not be timed.
             listener: called with a `Snapshot` at the start and after each trial, training of a halving, and score.
 
         Raises:
             RunFolderError: if the folder is in use, holds something else, or cannot be written.
             SearchFailedError: if no candidate of the first generation could be evaluated.
         """
-        with self._opened() as session, ProgressLine() if progress else nullcontext() as line:
+        with self._opened() as session:
             if retry_failed:
                 session.forget_failures()
             try:
-                loop = SearchLoop(self.spec, session, self._strategy(), self.objectives, [listener, line])
-                self.outcome = loop.run()
-                time_front(self.spec, session, self.metrics, self.objectives)
+                with ProgressLine() if progress else nullcontext() as line:
+                    loop = SearchLoop(self.spec, session, self._strategy(), self.objectives, [listener, line])
+                    self.outcome = loop.run()
+                with ProgressLine() if progress else nullcontext() as line:
+                    time_front(self.spec, session, self.metrics, self.objectives, retry_failed=retry_failed, line=line)
             finally:
                 if self._folder.has_archive:  # else somebody removed it, and the error that says so must come through
                     self._write_results(session.archive)
@@ -240,7 +243,13 @@ class Study:
 
     def _write_results(self, archive: Archive) -> None:
         write_results(
-            archive, self._folder, self.spec, metrics=self.metrics, objectives=self.objectives, draw=self.plot
+            archive,
+            self._folder,
+            self.spec,
+            metrics=self.metrics,
+            objectives=self.objectives,
+            draw=self.plot,
+            energy=_energy_of(archive),
         )
 
     def plot(self, path: str | Path, trials: pd.DataFrame | None = None) -> None:
@@ -252,5 +261,10 @@ class Study:
     def metric_notes(self) -> dict[str, str]:
         """How the metrics that depend on it were measured: on what device, after how much training."""
         with self._reading() as archive:
-            known = archive.fact(ENERGY)
-        return columns.metric_notes(self.spec, energy=known[1] if known else None)
+            return columns.metric_notes(self.spec, energy=_energy_of(archive))
+
+
+def _energy_of(archive: Archive) -> str | None:
+    """How the energies of a run came about; None if it has none."""
+    known = archive.fact(ENERGY)
+    return known[1] if known else None

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moonas.errors import RunFolderError, SpecError
+from moonas.evaluation.evaluator import Evaluator
+from moonas.evaluation.latency import FrontLatencyEvaluator
 from moonas.evaluation.pipeline import Pipeline
 from moonas.evaluation.rungs import Memory
 from moonas.evaluation.table import TableEvaluator
@@ -29,8 +31,9 @@ from moonas.study.assemble_evaluation import (
     task_of,
 )
 from moonas.study.assemble_halving import assemble_rungs, assemble_scorers
-from moonas.study.assemble_latency import assemble_timing, kernels_fingerprint, wants_latency, why_not_timed
+from moonas.study.assemble_latency import assemble_timing, kernels_fingerprint
 from moonas.study.folder import RunFolder
+from moonas.study.this_machine import is_timed_here
 
 if TYPE_CHECKING:
     from moonas.training.split import SearchData
@@ -94,8 +97,10 @@ class Workshop:
     @cached_property
     def timer(self) -> Pipeline:
         """What times the final front side by side, where that can be done; its evaluators are the last ones."""
-        is_asked_for = wants_latency(self._spec) and not why_not_timed(self._spec)
-        evaluators = assemble_timing(self._spec, task_of(self._spec, self._data)) if is_asked_for else ()
+        evaluators: tuple[Evaluator, ...] = ()
+        if is_timed_here(self._spec):
+            task = task_of(self._spec, self._data)
+            evaluators = assemble_timing(self._spec, task, evaluator=FrontLatencyEvaluator)
         before = len(self.pipeline.evaluators) + len(self.scorer.evaluators)
         return Pipeline(self._name, evaluators, (), first_stage=before, largest_batch=_LARGEST_FRONT)
 

@@ -9,7 +9,7 @@ from torch import nn
 import moonas
 from moonas.evaluation.evaluator import Candidate, Failure
 from moonas.evaluation.function import EvaluationContext, FunctionCaller, FunctionEvaluator
-from moonas.evaluation.latency import LatencyEvaluator, Loader
+from moonas.evaluation.latency import FrontLatencyEvaluator, LatencyEvaluator, Loader
 from moonas.evaluation.training import TrainingEvaluator
 from moonas.hardware.trace import trace
 from moonas.network.staged_cnn import StagedCNN, Stem
@@ -107,7 +107,7 @@ def test_of_a_timed_batch_only_the_broken_network_fails_and_the_order_stays() ->
         return infer
 
     def measure(inferences: Sequence[Any]) -> list[Any]:
-        return [SimpleNamespace(best=float(f()), median=2.0, p90=3.0, uncertainty=0.1) for f in inferences]
+        return [SimpleNamespace(best=float(f()), median=2.0, p90=3.0, uncertainty=0.1, wall=None) for f in inferences]
 
     candidates = [Candidate(StagedCNN(Stem(width), ()), seed=0) for width in widths]
     outcomes = LatencyEvaluator(("latency_ms",), Loader(TASK, prepare), measure).evaluate(candidates)
@@ -120,3 +120,26 @@ def test_of_a_timed_batch_only_the_broken_network_fails_and_the_order_stays() ->
     assert outcomes[1] == Failure("RuntimeError: cannot be exported")
     assert outcomes[2] == Failure("RuntimeError: cannot be run")
     assert outcomes[3]["latency_ms"] == 16.0  # type: ignore[index]
+
+
+def test_timings_of_a_front_tell_how_well_they_went_and_in_what_company() -> None:
+    def prepare(module: nn.Module, input_shape: Sequence[int]) -> Any:
+        if next(module.parameters()).shape[0] == 8:
+            raise RuntimeError("cannot be exported")
+        return lambda: None
+
+    def measure(inferences: Sequence[Any]) -> list[Any]:
+        timed = {"best": 1.0, "median": 2.0, "p90": 3.0, "uncertainty": 0.1}
+        return [SimpleNamespace(**timed, repeatability=0.02, cpu_over_wall=0.99, wall=None) for _ in inferences]
+
+    candidates = [Candidate(StagedCNN(Stem(width), ()), seed=0) for width in (4, 8, 12)]
+    outcomes = FrontLatencyEvaluator(("latency_ms",), Loader(TASK, prepare), measure).evaluate(candidates)
+    how = {"repeatability": 0.02, "cpu_over_wall": 0.99, "timed_together": 2}
+    times = {"latency_ms": 1.0, "latency_median_ms": 2.0, "latency_p90_ms": 3.0, "latency_uncertainty": 0.1}
+    assert outcomes == [times | how, Failure("RuntimeError: cannot be exported"), times | how]
+
+
+def test_of_a_gpu_it_is_told_when_a_result_is_there() -> None:
+    timed = SimpleNamespace(best=1.0, median=2.0, p90=3.0, uncertainty=0.1, wall=2.5)
+    evaluator = LatencyEvaluator(("latency_ms",), Loader(TASK, lambda *_: None), lambda _: [timed])
+    assert evaluator.values(timed)["latency_wall_ms"] == 2.5

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -88,3 +91,25 @@ def test_seconds_are_those_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(worker, "time", clock)
     worker.install("one", [Called(work)])
     assert worker.evaluate("one", 0, CANDIDATES)[1] == 3.75
+
+
+AGAIN = """
+import resource
+from moonas.evaluation import worker
+
+def new_pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    large = [bytearray(24 << 20) for _ in range(3)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+worker.{}
+print(new_pages(), new_pages())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others cannot be told to keep memory")
+@pytest.mark.parametrize("call", ["keep_memory()", "start_worker('one', (), None)"])
+def test_memory_is_kept_for_the_next_tensors(call: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", AGAIN.format(call)]
+    first, again = map(int, subprocess.run(command, capture_output=True, check=True, text=True).stdout.split())
+    assert again < first / 2  # else as many

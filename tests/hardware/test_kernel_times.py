@@ -10,10 +10,10 @@ from torch import nn
 
 from moonas.hardware import kernel_times
 from moonas.hardware.device import DeviceProfile
-from moonas.hardware.kernel_times import CALL, KernelTime, time_call, time_kernels
+from moonas.hardware.kernel_times import CALL, KernelTime, time_call, time_kernels, times_at_once
 from moonas.hardware.kernels import Kernel, kernels_of
 from moonas.hardware.latency import Latency
-from moonas.hardware.replay import KernelInContext, Nothing, Replayed, place_of
+from moonas.hardware.replay import KernelInContext, Nothing, Replayed, SideBySide, place_of
 from moonas.hardware.table import KernelTable
 from moonas.hardware.trace import trace
 
@@ -44,7 +44,7 @@ class Laboratory:
     """
 
     def __init__(self) -> None:
-        self.groups: list[list[Replayed]] = []
+        self.groups: list[list[Any]] = []
         self.done: list[str] = []
         self._modules: dict[int, Replayed] = {}
         self._kept: list[Callable[[], None]] = []
@@ -74,6 +74,8 @@ class Laboratory:
         return [replace(STEADY, best=self._us(module) / 1000, repeatability=0.1) for module in modules]
 
     def _us(self, module: Replayed) -> float:
+        if isinstance(module, SideBySide):
+            return CALL_US + sum(self._us(part) - CALL_US for part in module.parts)  # type: ignore[arg-type]
         if isinstance(module, KernelInContext):
             prefixes = sum(not isinstance(each, nn.Identity) for each in module.prefixes)
             return CALL_US + PREFIX_US * prefixes + cost_us(Kernel(module._steps))
@@ -119,8 +121,9 @@ def test_a_kernel_takes_the_difference_to_its_context(lab: Laboratory) -> None:
     for kernel in chain():
         time = by_key[kernel.key]
         assert time.microseconds == pytest.approx(cost_us(kernel))
-        context = CALL_US + PREFIX_US * len(kernel.outside_shapes)
-        assert time.uncertainty_us == pytest.approx(0.1 * (2 * context + cost_us(kernel)))
+        context, count = CALL_US + 4 * PREFIX_US * len(kernel.outside_shapes), times_at_once(kernel)
+        assert count == 4
+        assert time.uncertainty_us == pytest.approx(0.1 * (2 * context + count * cost_us(kernel)) / count)
         assert (time.work.calls, time.work.kernels, time.work.bytes) == (0, 1, kernel.bytes)
 
 
@@ -138,12 +141,31 @@ def test_each_context_is_timed_once_a_group(lab: Laboratory) -> None:
     assert len(group) == len(kernels) + len({place_of(kernel) for kernel in kernels})
 
 
+def test_a_kernel_that_takes_long_is_timed_alone_and_its_context_too(lab: Laboratory) -> None:
+    wide = kernels_of(trace(nn.Conv2d(64, 64, 3, padding=1), (64, 20, 20)), ())
+    heavy = kernels_of(trace(nn.MaxPool2d(2), (64, 100, 100)), ())
+    (found,) = times([*wide, *heavy])
+    assert [times_at_once(kernel) for kernel in (*wide, *heavy)] == [1, 1]
+    assert [len(each.parts) for each in lab.groups[0]] == [1] * len(lab.groups[0])
+    assert {each.key: each.microseconds for each in found} == pytest.approx(
+        {kernel.key: cost_us(kernel) for kernel in (*wide, *heavy)}
+    )
+
+
+def test_kernels_of_one_place_have_a_context_for_each_number_at_once(lab: Laboratory) -> None:
+    small, large = layers(1), kernels_of(trace(nn.Conv2d(4, 200_000, 1), (4, 4, 4)), ())
+    assert place_of(small[0]) == place_of(large[0])
+    (found,) = times([*small, *large])
+    assert [len(each.parts) for each in lab.groups[0]] in ([1, 4, 1, 4], [4, 1, 4, 1])
+    assert sorted(each.microseconds for each in found) == pytest.approx(sorted(map(cost_us, [*small, *large])))
+
+
 def test_groups_have_no_more_than_so_many(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel_times, "_TOGETHER", 4)
     found = times(layers(10))
     assert [len(group) for group in found] == [4, 4, 2]
-    assert [sum(isinstance(each, KernelInContext) for each in group) for group in lab.groups] == [4, 4, 2]
-    assert [sum(isinstance(each, Nothing) for each in group) for group in lab.groups] == [1, 1, 1]
+    assert [sum(isinstance(each.parts[0], KernelInContext) for each in group) for group in lab.groups] == [4, 4, 2]
+    assert [sum(isinstance(each.parts[0], Nothing) for each in group) for group in lab.groups] == [1, 1, 1]
 
 
 def test_a_group_is_given_before_the_next_is_timed(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,8 +179,8 @@ def test_a_group_is_given_before_the_next_is_timed(lab: Laboratory, monkeypatch:
 def test_before_each_call_comes_the_rest_of_the_network_and_a_copy(lab: Laboratory) -> None:
     times(layers(1))
     assert lab.done == [
-        *("Rest 0", "KernelInContext 1", "KernelInContext 0"),
-        *("Rest 0", "Nothing 1", "Nothing 0"),
+        *("Rest 0", "SideBySide 1", "SideBySide 0"),
+        *("Rest 0", "SideBySide 1", "SideBySide 0"),
     ]
 
 

@@ -154,6 +154,25 @@ def test_a_sum_with_weights_has_another_key_than_that_with_another_kernel() -> N
     assert other.key == "add 1x4x6x6, 1x4x6x6"
 
 
+def test_a_product_of_two_results_has_another_key_than_that_with_a_weight() -> None:
+    def product(with_weight: bool) -> str:
+        class Product(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.other = nn.Parameter(torch.zeros(1, 5, 5))
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return torch.bmm(x, self.other if with_weight else x.relu())
+
+        return kernels_of(trace(Product().eval(), (5, 5)), ())[-1].key
+
+    weight, results = product(True), product(False)
+    assert results == f"{weight} of results"
+    (layer,) = kernels_of(trace(nn.Linear(5, 3).eval(), (5,)), ())
+    (convolution,) = kernels_of(trace(nn.Conv2d(2, 3, 1).eval(), (2, 4, 4)), ())
+    assert not any(kernel.key.endswith(" of results") for kernel in (layer, convolution))
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"padding": 1}, {"stride": 2}, {"groups": 2}, {"dilation": 2}, {"kernel_size": 1}, {"bias": False}],

@@ -15,7 +15,7 @@ ENCODING = """
 family: staged_cnn
 stem: {width: 4, kernel: 3, stride: 2}
 stages:
-  - {block: [plain, residual], depth: [1, 2], width: [4, 8], kernel: 3, stride: 2}
+  - {block: [plain, residual], depth: [1, 2, 3, 4, 5, 6, 7], width: [4, 8], kernel: 3, stride: 2}
 """
 ALONE = """
 import runpy, sys

@@ -16,7 +16,8 @@ from moonas.errors import MoonasError
 from moonas.hardware.kernel_times import together
 from moonas.hardware.runtime import to_onnx
 from moonas.network.architecture import Task
-from moonas.profiling import find_kernels, plan
+from moonas.profiling import find_kernels, minutes, plan
+from moonas.remote import measure
 from moonas.remote.bundle import Bundle, fill_weights, write_bundle
 
 
@@ -104,3 +105,10 @@ def test_a_bundle_is_for_onnx_runtime(tmp_path: Path) -> None:
     with pytest.raises(MoonasError, match="a bundle is measured with ONNX Runtime; --runtime torch measures here"):
         write_bundle(made, tmp_path / "x.zip")
     assert not (tmp_path / "x.zip").exists()
+
+
+def test_it_takes_as_long_there_as_is_said_here(bundle: Bundle, tmp_path: Path) -> None:
+    made = planned(tmp_path)
+    timed, device = sum(len(group.files) for group in bundle.manifest.groups), made.device
+    there = timed * (device.rounds * device.round_ms / 1000 + measure.SECONDS_TO_LOAD) / 60
+    assert minutes(made, find_kernels(made)) == pytest.approx(there)

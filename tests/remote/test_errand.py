@@ -11,7 +11,7 @@ from boards import ALONE, UNTIL_FIRST, Board, planned
 
 from moonas.errors import MoonasError
 from moonas.profiling import Profiling
-from moonas.remote import errand
+from moonas.remote import errand, imported
 from moonas.remote.bundle import Bundle
 from moonas.remote.errand import measure_there
 from moonas.remote.target import Target, over_adb, over_ssh
@@ -33,7 +33,9 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> Pro
 def test_a_profile_is_measured_there_and_nothing_is_left(board: Board, made: Profiling, target: Target) -> None:
     (board.home / "data" / "local" / "tmp").mkdir(parents=True)
     lines: list[str] = []
-    found = measure_there(made, target, lines.append)
+    errand = measure_there(made, target, lines.append)
+    found = errand.profile
+    assert errand.left == ""
     assert made.path.exists()
     assert made.table_path.exists()
     assert found.validation is not None
@@ -45,10 +47,13 @@ def test_a_profile_is_measured_there_and_nothing_is_left(board: Board, made: Pro
 
 def test_what_was_interrupted_goes_on_in_the_folder_that_it_left(board: Board, made: Profiling) -> None:
     board.python(UNTIL_FIRST_OR_CHECK)
-    with pytest.raises(MoonasError, match="pi@board cannot be reached: "):
+    with pytest.raises(MoonasError, match="pi@board cannot be reached: ") as told:
         measure_there(made, over_ssh("pi@board"))
     assert not made.path.exists()
     (folder,) = board.home.glob("moonas-my-board-*")
+    assert str(told.value).endswith(
+        f"; the folder {folder.name} of pi@board is kept, and the same command goes on with it"
+    )
     assert sorted(path.name for path in folder.iterdir()) == ["bundle.zip", "measure.py", "results.json"]
     board.python(ALONE)
     lines: list[str] = []
@@ -64,10 +69,72 @@ UNTIL_FIRST_OR_CHECK = "import sys\nif sys.argv[1] != '-c':\n" + "\n".join(
 
 def test_a_profile_that_is_there_is_not_measured_again(board: Board, made: Profiling) -> None:
     made.path.parent.mkdir()
-    made.table_path.touch()
-    with pytest.raises(MoonasError, match=r"my board\.csv is there already; choose another name, or remove it"):
+    made.path.touch()
+    with pytest.raises(
+        MoonasError, match=r"my board\.yaml is there already; choose another name, or remove it and its"
+    ):
         measure_there(made, over_ssh("pi@board"))
     assert board.asked == []
+
+
+@pytest.mark.parametrize("step", ["copied there", "copied here"])
+def test_a_copy_that_fails_is_made_again_by_the_same_command(board: Board, made: Profiling, step: str) -> None:
+    program = board.log.parent / "programs" / "scp"
+    whole = program.read_text()
+    full = {"copied there": "bundle.zip", "copied here": "results.json"}[step]
+    program.write_text(
+        whole.replace("shift\n", f"case $2 in *{full}) echo 'scp: No space left' >&2; exit 1;; esac\nshift\n")
+    )
+    with pytest.raises(MoonasError, match=r"scp: No space left .*; the folder moonas-my-board-.* of pi@board is kept"):
+        measure_there(made, over_ssh("pi@board"))
+    assert not made.path.exists()
+    program.write_text(whole)
+    lines: list[str] = []
+    assert measure_there(made, over_ssh("pi@board"), lines.append).left == ""
+    assert sum("groups measured" in line for line in lines) == (3 if step == "copied there" else 0)
+    assert board.files == []
+
+
+@pytest.mark.parametrize("wrong", ["proof", "files"])
+def test_what_cannot_become_a_profile_is_kept_there_until_it_can(
+    board: Board, made: Profiling, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MoonasError("it failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(imported, {"proof": "proved", "files": "write_profile"}[wrong], fail)
+        with pytest.raises(MoonasError, match=r"^it failed; the folder moonas-my-board-.* of pi@board is kept"):
+            measure_there(made, over_ssh("pi@board"))
+    assert not made.path.exists()
+    assert "my-board" in board.files[0]
+    lines: list[str] = []
+    assert measure_there(made, over_ssh("pi@board"), lines.append).profile.validation is not None
+    assert not any("groups measured" in line for line in lines)
+    assert made.table_path.exists()
+    assert board.files == []
+
+
+def test_an_interruption_says_where_the_results_are(
+    board: Board, made: Profiling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(imported, "proved", stop)
+    with pytest.raises(KeyboardInterrupt, match=r"^in the folder moonas-my-board-.* of pi@board$"):
+        measure_there(made, over_ssh("pi@board"))
+
+
+def test_a_folder_that_cannot_be_removed_is_named_and_the_profile_is_there(board: Board, made: Profiling) -> None:
+    (board.home / "bin" / "rm").unlink()
+    board.script("rm", "echo 'rm: read-only' >&2", "exit 1")
+    errand = measure_there(made, over_ssh("pi@board"))
+    (folder,) = board.home.glob("moonas-my-board-*")
+    why = "pi@board: rm: read-only (ssh ended with 1)"
+    assert errand.left == f"The folder {folder.name} is left on the device, and can be removed ({why})."
+    assert made.path.exists()
+    assert errand.profile.validation is not None
 
 
 def test_a_failure_there_is_told_and_the_folder_is_kept(board: Board, made: Profiling) -> None:

@@ -40,6 +40,10 @@ def test_a_profile_has_the_machine_and_the_table_of_the_device(measured: Path, r
     assert written.validation == found.validation
     assert written.validation is not None
     assert written.validation.networks == 20
+    assert written.environment is not None
+    assert written.environment.model_dump(exclude_none=True, exclude={"cpu_over_wall"}) == results["environment"]
+    shares = [each["cpu_over_wall"] for each in results["groups"][-1]["figures"]]
+    assert written.environment.cpu_over_wall == pytest.approx(np.median(shares), abs=1e-4)
 
 
 def test_kernels_are_differences_of_what_was_timed_together(measured: Path) -> None:
@@ -51,7 +55,8 @@ def test_kernels_are_differences_of_what_was_timed_together(measured: Path) -> N
     assert len(times) == 1 + len(group.comparisons)
     for each in group.comparisons:
         whole, less = found.figures[each.whole], found.figures[each.less]
-        assert times[each.key].microseconds == pytest.approx(1000 * (whole.best_ms - less.best_ms))
+        assert times[each.key].microseconds == pytest.approx(1000 * (whole.best_ms - less.best_ms) / each.times)
+        assert each.times == 4
     assert times["call"].microseconds == pytest.approx(1000 * read.groups[0].figures[0].best_ms)
 
 
@@ -70,7 +75,7 @@ def test_the_scale_is_of_five_networks_and_the_errors_are_of_the_others(measured
 def test_a_model_of_latencies_predicts_from_an_imported_profile(measured: Path, tmp_path: Path) -> None:
     import_results(measured, name="other", folder=tmp_path)
     model = assemble_latency_model(DeviceSpec.model_validate(load_device_tree(str(tmp_path / "other.yaml"))))
-    network = next(planned(tmp_path).networks(1))
+    network = planned(tmp_path).proof()[0]
     found = model.predict(network, (1, 8, 8))
     truth = read_results(measured).groups[-1].figures[0].best_ms
     assert found.coverage == 1
@@ -94,7 +99,7 @@ def test_an_imported_profile_is_built_like_a_local_one(
     assert tuple(of_there[0]) == tuple(of_here[0]) == COLUMNS
     kept = [column for column in COLUMNS if column not in ("microseconds", "uncertainty_us")]
     assert [[row[column] for column in kept] for row in of_there] == [[row[c] for c in kept] for row in of_here]
-    differ = {"scale", "validation", "space"}
+    differ = {"scale", "validation", "environment", "space"}
     assert there.model_dump(exclude=differ) == here.model_dump(exclude=differ)
     assert here.space is not None
     assert there.space is not None
@@ -114,3 +119,27 @@ def test_results_can_be_imported_again_and_not_over_another_profile(
         import_results(tmp_path / "other.json", folder=tmp_path)
     assert (tmp_path / "board.csv").read_text() == table
     assert import_results(tmp_path / "other.json", name="second", folder=tmp_path).name == "second"
+
+
+def test_other_results_of_the_same_device_do_not_change_a_profile_that_proved(
+    measured: Path, results: Any, tmp_path: Path
+) -> None:
+    import_results(measured, folder=tmp_path)
+    before = [(tmp_path / name).read_bytes() for name in ("board.yaml", "board.csv")]
+    results["groups"][0]["figures"][0]["best_ms"] *= 2
+    (tmp_path / "again.json").write_text(json.dumps(results))
+    with pytest.raises(MoonasError, match=r"board\.csv was measured another time; choose another name, or remove it"):
+        import_results(tmp_path / "again.json", folder=tmp_path)
+    assert [(tmp_path / name).read_bytes() for name in ("board.yaml", "board.csv")] == before
+    assert not list(tmp_path.glob(".*.draft"))
+
+
+def test_an_import_that_was_killed_between_its_files_is_made_again(measured: Path, tmp_path: Path) -> None:
+    first = import_results(measured, folder=tmp_path)
+    (tmp_path / "board.yaml").unlink()
+    assert import_results(measured, folder=tmp_path) == first
+    (tmp_path / "board.yaml").unlink()
+    (tmp_path / "board.csv").write_text("mine")
+    with pytest.raises(MoonasError, match=r"board\.csv is there without its profile; choose another name"):
+        import_results(measured, folder=tmp_path)
+    assert (tmp_path / "board.csv").read_text() == "mine"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import errno
+import fcntl
 import json
 import subprocess
 import sys
@@ -50,8 +52,25 @@ def test_both_call_a_machine_by_the_same_name(tmp_path: Path, cpuinfo: str, boar
     assert measure.processor(tmp_path) == environment.processor(tmp_path) == expected
 
 
+def test_both_tell_what_is_true_of_a_machine_alike(tmp_path: Path) -> None:
+    folder = tmp_path / "sys/devices/system/cpu"
+    for name, text in {
+        "cpufreq/boost": "1",
+        "cpu0/cpufreq/scaling_cur_freq": "1500000",
+        "cpu0/cpufreq/scaling_governor": "powersave",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (tmp_path / "proc/pressure").mkdir(parents=True)
+    (tmp_path / "proc/pressure/cpu").write_text("some avg10=3.25 avg60=0.00 avg300=0.00 total=1")
+    for root, count in ((tmp_path, 8), (tmp_path / "none", 4)):
+        there = environment.surroundings(root).model_dump(exclude_none=True)
+        assert {**measure.surroundings(root), "load": 0} == {**there, "load": 0}
+        assert len(there) == count
+
+
 def test_both_tell_this_machine_alike(tmp_path: Path) -> None:
-    assert measure.device() == environment.machine("onnxruntime").model_dump()
+    assert measure.device() == environment.machine("onnxruntime").model_dump(exclude_none=True)
     assert measure.processor(tmp_path) == environment.processor(tmp_path) != ""
 
 
@@ -97,7 +116,7 @@ def test_both_loops_make_the_same_calls_and_find_the_same_figures(
     prior = [there.call(f"before {name}") if prepared else measure.nothing for name in names]
     found = measure.measure([there.call(name) for name in names], prior, settings, rounds, patience, seed)
     assert there.calls == here.calls
-    assert [_plain(each) for each in found] == [asdict(each) for each in expected]
+    assert [{**_plain(each), "wall": None} for each in found] == [asdict(each) for each in expected]
     assert any(each.rounds > rounds for each in expected) == (patience > 0)
 
 
@@ -193,7 +212,7 @@ def test_what_is_done_before_each_call_depends_on_what_is_timed(
     monkeypatch.setattr(measure, "load", load)
 
     def once(calls: Any, prior: Any, settings: Any, rounds: int, patience: int, seed: int) -> list[Any]:
-        assert patience == (0 if kind == "call" else rounds)
+        assert patience == (rounds if kind == "networks" else 0)
         return [prior[0](), calls[0]()]
 
     monkeypatch.setattr(measure, "measure", once)
@@ -319,3 +338,31 @@ def test_the_program_ends_when_whoever_started_it_is_gone(bundle: Bundle, tmp_pa
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(60) == 130
+
+
+def test_one_process_measures_a_bundle_at_a_time(bundle: Bundle, tmp_path: Path) -> None:
+    with bundle.path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = run_script(SCRIPT, bundle.path, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[1:] == [
+        f"measure.py: another process is measuring {bundle.path} already; wait until it ends, or end it"
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_and_takes_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "results.json"
+    measure.save(out, {"groups": [1]})
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(
+        SystemExit, match=r"results.json cannot be written: No space left on device; what it held before"
+    ):
+        measure.save(out, {"groups": [1, 2]})
+    assert json.loads(out.read_text()) == {"groups": [1]}
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]

@@ -15,7 +15,7 @@ MINE = DeviceSpec(name="mine", table="mine.csv", runtime="torch")
 
 
 def said(devices: dict[str, DeviceSpec], task: Task = LARGE, **trials: Any) -> list[str]:
-    return prediction_remarks(pd.DataFrame(trials), devices, encoding="tiny_cnn", task=task)
+    return prediction_remarks(pd.DataFrame(trials), devices=devices, encoding="tiny_cnn", task=task)
 
 
 def shipped(name: str) -> DeviceSpec:
@@ -48,7 +48,27 @@ def test_a_table_that_knows_few_of_the_kernels_is_told_with_the_command_that_mea
     ]
 
 
+def test_an_encoding_without_a_file_of_its_own_is_to_be_written_to_one() -> None:
+    trials = pd.DataFrame({"coverage@mine": [0.1]})
+    (line,) = prediction_remarks(trials, {"latency_ms@mine": MINE}, encoding=None, task=SMALL)
+    assert line.endswith(
+        "measure those of this search space on the device, its encoding written to a FILE: moonas profile NAME "
+        "--encoding FILE --input 1x8x8 --classes 10 --runtime torch"
+    )
+
+
 def test_a_table_that_knows_half_of_them_is_not_warned_of() -> None:
     assert said({"latency_ms": MINE}, coverage=[0.1, 0.5, None]) != []
     assert said({"latency_ms": MINE}, coverage=[0.4, 0.6, 0.5]) == []
     assert said({"latency_ms": MINE}, coverage=[None, None]) == []
+
+
+def test_a_front_that_is_hardly_covered_is_warned_of_though_most_of_the_search_was() -> None:
+    trials, front = (pd.DataFrame({"coverage": shares}) for shares in ([0.9, 0.8, 0.2], [0.2]))
+
+    def remarks(*networks: pd.DataFrame) -> list[str]:
+        return prediction_remarks(*networks, devices={"latency_ms": MINE}, encoding="tiny_cnn", task=SMALL)
+
+    assert remarks(trials) == remarks(trials, front[:0]) == []
+    (said,) = remarks(trials, front)
+    assert "in the median 0.2000 of latency_ms" in said

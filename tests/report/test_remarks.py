@@ -62,8 +62,8 @@ def test_a_search_that_trains_nothing_is_not_judged_by_training() -> None:
 def test_latencies_of_a_busy_machine_are_told() -> None:
     frame = trials([0.5, 0.6, 0.7, 0.8]).assign(latency_uncertainty=[0.2, 0.3, 0.01, 0.02])
     assert remarks(frame, "accuracy") == [
-        "Warning: 2 of 4 latencies were timed on a busy machine (latency_uncertainty above 0.15): their order is "
-        "doubtful where they differ by less; search again when it is idle."
+        "Warning: 2 of 4 latencies of the search were timed on a busy machine (latency_uncertainty above 0.15): "
+        "their order is doubtful where they differ by less; search again when it is idle."
     ]
     assert remarks(frame.assign(latency_uncertainty=[0.2, 0.15, 0.01, 0.02]), "accuracy") == []
     assert remarks(frame.head(3), "accuracy") == []

@@ -123,6 +123,13 @@ def test_what_nobody_measured_says_how_it_came_about_under_the_table() -> None:
     assert "secret" not in text
 
 
+def test_a_front_says_of_measured_energies_what_was_measured() -> None:
+    console, measured = Console(record=True, width=140, file=io.StringIO()), "measured, package, RAPL, windows of 5 s"
+    front = FRONT.assign(energy_mj=1.0)
+    print_front(console, front, [Objective("energy_mj", "minimize")], notes={"energy_mj": measured})
+    assert f"energy_mj: {measured}" in console.export_text()
+
+
 def test_what_stands_beside_objectives_is_shown_however_narrow_the_terminal_is() -> None:
     console = Console(width=30, record=True, file=io.StringIO())
     print_front(console, FRONT, OBJECTIVES, ["params"], beside=["secret"])

@@ -71,8 +71,8 @@ flag: [true, 1]
 FAMILIES = ", ".join(sorted(FAMILY_SPECS))
 BLOCKS = "plain, residual, bottleneck, separable, inverted_residual, fused_inverted_residual"
 DEVICE_FIELDS = (
-    "batch, fusion, kind, machine, meter, model, name, power, price, processor, roofline, round_ms, rounds, runtime, "
-    "scale, source, space, table, threads, validation"
+    "batch, environment, fusion, kind, machine, meter, model, name, power, price, processor, roofline, round_ms, "
+    "rounds, runtime, scale, source, space, table, threads, validation"
 )
 DATA = ", ".join(DATA_SETS.names())
 STRATEGY = ", ".join(STRATEGIES.names())

@@ -15,6 +15,12 @@ from moonas.spec.metric import ENERGY_COLUMNS, LATENCY_COLUMNS, METRICS
 
 CONTENT: dict[str, Any] = {"encoding": "tiny_cnn", "data": "digits", "objectives": [{"metric": "accuracy"}]}
 
+NEEDS: dict[str, Any] = {
+    "coverage": {"table": "kernels.csv"},
+    "latency_wall_ms": {"processor": "cuda", "runtime": "torch"},
+}
+"""What a device has to be for some metrics."""
+
 
 def load(**changes: Any) -> Any:
     return load_problem(CONTENT | changes)
@@ -33,7 +39,7 @@ def test_leaving_the_device_out_is_naming_the_one_here() -> None:
 def test_the_goal_of_a_known_metric_is_known(metric: str) -> None:
     target = next((kind for kind, score in SCORES.items() if score == metric), "class")
     data = {"name": "my.module:images", "target": target}
-    device = {"name": "here", "table": "kernels.csv"} if METRICS[metric].source == "prediction" else "here"
+    device = "here" if metric not in NEEDS else {"name": "here", **NEEDS[metric]}
     direction = load(objectives=[{"metric": metric}], data=data, device=device).objectives[0].direction
     benefit = metric in SCORES.values() or METRICS[metric].source in ("zero_cost", "prediction")
     assert direction == ("maximize" if benefit else "minimize")
@@ -116,6 +122,14 @@ def test_latency_columns_are_what_is_timed() -> None:
     assert "latency_ms" in LATENCY_COLUMNS
     assert all(METRICS[name].source == "latency" for name in LATENCY_COLUMNS)
     assert all(name in LATENCY_COLUMNS for name in METRICS if name.startswith("latency"))
+
+
+def test_the_time_until_a_result_is_there_is_of_gpus_alone() -> None:
+    wanted = [{"metric": "latency_wall_ms"}]
+    gpu = {"processor": "cuda", "runtime": "torch"}
+    assert load(objectives=wanted, device=gpu).device.processor == "cuda"
+    with pytest.raises(SpecError, match=r"latency_wall_ms is of a GPU; on a CPU latency_median_ms is the same"):
+        load(objectives=wanted)
 
 
 # --- energy

@@ -46,9 +46,10 @@ def tree() -> Any:
     return {
         "schema_version": 1,
         "device": {"processor": "A72", "cores": 4, "runtime_version": "1.20.0", "system": "Linux aarch64"},
+        "environment": {"date": "2026-11-29", "system": "Linux", "python": "3.11.2", "load": 1.0},
         "rounds": 6,
         "manifest": manifest,
-        "groups": [{"load": [0.1, 0.2], "figures": [dict(FIGURE) for _ in range(count)]} for count in (1, 2, 1)],
+        "groups": [{"figures": [dict(FIGURE) for _ in range(count)]} for count in (1, 2, 1)],
     }
 
 

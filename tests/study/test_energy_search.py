@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 
 import moonas
-from moonas.errors import MeterError, MoonasError, RunFolderError, SpecError
+from moonas.errors import MeterError, MoonasError, NoMeterError, RunFolderError, SpecError
 from moonas.registry import path_of
 from moonas.report.remarks import remarks
 from moonas.spec.metric import ENERGY_COLUMNS
 from moonas.study.archive import Archive
 from moonas.study.assemble_energy import metered
+from moonas.study.retrospect import retrospect
 from moonas.study.workshop import ENERGY
 
 Make = Callable[..., moonas.Study]
@@ -26,6 +27,8 @@ FRUGAL: dict[str, Any] = {
     "search": {"population": 3},
     "budget": {"trials": 3},
 }
+MODEL = "modelled by multiply-adds, bytes and latency, rank only"
+INCLUDED = "; what is drawn at rest is included"
 NO_METER = "no meter can be used here (nvml: none)"
 
 
@@ -50,7 +53,7 @@ def without_a_meter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `auto` find nothing, wherever this runs."""
 
     def nothing(processor: str) -> str:
-        raise MeterError(NO_METER)
+        raise NoMeterError(NO_METER)
 
     monkeypatch.setattr("moonas.study.assemble_energy.find_meter", nothing)
 
@@ -84,14 +87,36 @@ SOURCE = {"url": "a data sheet", "date": "2026-11-29"}
 @pytest.mark.usefixtures("without_a_meter")
 def test_without_a_meter_the_shipped_profile_models_and_all_says_so(tiny: Make) -> None:
     study = frugal(tiny, meter="auto")
-    assert study.metric_notes["power_w"] == "measured where there is a meter, else modelled"
+    assert study.metric_notes["power_w"] == f"measured where there is a meter, else modelled{INCLUDED}"
     study.run()
     assert complete(study)["energy_uncertainty"].isna().all()
-    assert {study.metric_notes[name] for name in ENERGY_COLUMNS} == {"modelled, rank only"}
-    said = remarks(study.trials, study.spec.score, objectives=study.objectives, notes=study.metric_notes)
-    assert said == [
+    assert {name: study.metric_notes[name] for name in ENERGY_COLUMNS} == {
+        "energy_mj": f"{MODEL}{INCLUDED}",
+        "energy_above_idle_mj": f"{MODEL}; what is drawn at rest is subtracted",
+        "power_w": f"{MODEL}{INCLUDED}",
+        "energy_uncertainty": MODEL,
+    }
+    for name in ("trials.csv", "pareto.csv"):
+        assert set(pd.read_csv(study.out / name)["energy_source"]) == {MODEL}
+    assert retrospect(study, study.trials, study.front)[:1] == [
         "Warning: energy_mj and power_w are modelled, not measured: good for a ranking at best, not for joules or "
         "watts; measure with a meter on the device (device.meter)."
+    ]
+
+
+def test_a_meter_that_is_there_and_cannot_be_read_is_told(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    what = "no meter can be used as it is (rapl: energy_uj is for root to read)"
+
+    def closed(processor: str) -> str:
+        raise MeterError(what)
+
+    monkeypatch.setattr("moonas.study.assemble_energy.find_meter", closed)
+    study = frugal(tiny, meter="auto")
+    study.run()
+    said = retrospect(study, study.trials, study.front)
+    assert [line for line in said if "modelled" in line] == [
+        "Warning: energy_mj and power_w are modelled, not measured: good for a ranking at best, not for joules or "
+        f"watts; {what}."
     ]
 
 
@@ -102,7 +127,9 @@ def test_a_meter_of_ones_own_measures(tiny: Make) -> None:
     trials = complete(study)
     assert trials["power_w"].between(19, 21).all()  # whose samples are all 20 W
     assert trials["energy_uncertainty"].notna().all()
-    assert study.metric_notes["energy_mj"] == f"measured, external, {OWN}"
+    measured = f"measured, external, {OWN}, windows of 0.01 s"
+    assert study.metric_notes["energy_mj"] == f"{measured}{INCLUDED}"
+    assert set(pd.read_csv(study.out / "pareto.csv")["energy_source"]) == {measured}
     assert remarks(study.trials, study.spec.score, objectives=study.objectives, notes=study.metric_notes) == []
 
 
@@ -111,7 +138,7 @@ def test_a_meter_that_is_found_is_used(tiny: Make, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("moonas.study.assemble_energy.find_meter", lambda processor: OWN)
     study = frugal(tiny, meter="auto")
     study.run()
-    assert study.metric_notes["power_w"] == f"measured, external, {OWN}"
+    assert study.metric_notes["power_w"].startswith(f"measured, external, {OWN}, windows of ")
 
 
 @pytest.mark.usefixtures("quick")
@@ -128,7 +155,8 @@ def test_a_run_of_measured_energies_does_not_go_on_with_modelled_ones(
         with pytest.raises(RunFolderError) as caught:
             frugal(tiny, trials=6, meter="auto").run()
     assert str(caught.value) == (
-        f"{study.out} holds energies that are measured, external, my clamp, and none of another kind may come to them; "
+        f"{study.out} holds energies that are measured, external, my clamp, windows of 0.01 s, and none of another "
+        "kind may come to them; "
         "here device.meter is rapl: energy_uj is for root to read; go on where that can be had, or give another folder"
     )
     assert len(study.trials) == 3
@@ -154,7 +182,7 @@ def test_a_run_of_modelled_energies_goes_on_so_where_there_is_a_meter(
     trials = complete(study)
     assert len(trials) == 6
     assert trials["energy_uncertainty"].isna().all()
-    assert study.metric_notes["power_w"] == "modelled, rank only"
+    assert study.metric_notes["power_w"] == f"{MODEL}{INCLUDED}"
 
 
 @pytest.mark.usefixtures("without_a_meter")
@@ -281,5 +309,5 @@ def test_measured_and_modelled_spaces_do_not_compare(tiny: Make) -> None:
             there.setattr("moonas.study.assemble_energy.find_meter", lambda processor, found=found: found)
             studies.append(tiny(out, **drawn, device=device))
             studies[-1].run()
-    with pytest.raises(MoonasError, match="its energy_mj is modelled, rank only, and not measured, external"):
+    with pytest.raises(MoonasError, match=r"its energy_mj is modelled by .*, and not measured, external"):
         compare(*studies)

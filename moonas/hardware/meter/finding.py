@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moonas.errors import MeterError, MoonasError
+from moonas.errors import MeterError, MoonasError, NoMeterError
 from moonas.hardware.meter.meter import Meter
 from moonas.hardware.meter.recording import Recording
 from moonas.hardware.meter.sampled import Sampled
@@ -42,14 +42,20 @@ def find_meter(processor: str, *, root: Path = ROOT) -> str:
         root: of the file system.
 
     Raises:
-        MeterError: saying of each why it is not.
+        NoMeterError: if there is none, saying of each why.
+        MeterError: if there is one that cannot be used as it is, saying what is in the way.
     """
-    reasons = []
+    reasons: list[str] = []
+    in_the_way: list[str] = []
     for name in dict.fromkeys([*METERS.built_in, *METERS.names()]):
         try:
             open_meter(name, processor, root=root)
-        except MoonasError as error:
+        except NoMeterError as error:
             reasons.append(f"{name}: {error}")
+        except MoonasError as error:
+            in_the_way.append(f"{name}: {error}")
         else:
             return name
-    raise MeterError(f"no meter can be used here ({'; '.join(reasons)})")
+    if in_the_way:
+        raise MeterError(f"no meter can be used as it is ({'; '.join(in_the_way)})")
+    raise NoMeterError(f"no meter can be used here ({'; '.join(reasons)})")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from moonas.errors import MeterError
+from moonas.errors import NoMeterError
 from moonas.hardware.meter.sampled import Sampled
 from moonas.hardware.meter.sysfs import number_in, text_in
 
@@ -48,7 +48,7 @@ def find(processor: str, root: Path) -> Sampled:
     rails = {**dict(_of_hwmon(root)), **dict(_of_iio(root))}
     if not rails:
         places = f"{root / 'sys/class/hwmon'} and {root / 'sys/bus/i2c/drivers/ina3221x'}"
-        raise MeterError(f"there is no INA3221 in {places}")
+        raise NoMeterError(f"there is no INA3221 in {places}")
     total = next((name for name in _TOTALS if name in rails), None)
     watts = INA3221(tuple(rails.values()) if total is None else (rails[total],))
     watts()

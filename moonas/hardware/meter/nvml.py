@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from moonas.errors import MeterError
+from moonas.errors import MeterError, NoMeterError
 from moonas.hardware.meter.meter import Meter
 from moonas.registry import import_extra
 
@@ -62,7 +62,7 @@ def find(processor: str, root: Path) -> NVML:
         MoonasError: saying why not.
     """
     if processor != "cuda":
-        raise MeterError(f"sees the GPU alone, and device.processor is {processor}")
+        raise NoMeterError(f"sees the GPU alone, and device.processor is {processor}")
     with NVML() as meter:
         meter.joules()
     return meter
@@ -73,7 +73,7 @@ def _uuid() -> str:
     import torch
 
     if not torch.cuda.is_available():
-        raise MeterError("PyTorch sees no GPU here")
+        raise NoMeterError("PyTorch sees no GPU here")
     return str(torch.cuda.get_device_properties(0).uuid)
 
 

@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from moonas.errors import MeterError, one_line
+from moonas.errors import MeterError, NoMeterError, one_line
 from moonas.hardware.meter.sampled import Sampled
 from moonas.hardware.meter.sysfs import text_in
 
@@ -68,7 +68,7 @@ def find(processor: str, root: Path) -> Sampled:
     """
     name = text_in(root / _MODEL) if (root / _MODEL).is_file() else "another machine"
     if not name.startswith("Raspberry Pi 5 "):
-        raise MeterError(f"of its kind only the Raspberry Pi 5 measures its power, and this is {name}")
+        raise NoMeterError(f"of its kind only the Raspberry Pi 5 measures its power, and this is {name}")
     command = shutil.which("vcgencmd")
     if command is None:
         raise MeterError("there is no program vcgencmd; install raspi-utils")

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Self
 
-from moonas.errors import MeterError
+from moonas.errors import NoMeterError
 from moonas.hardware.meter.meter import Meter
 from moonas.hardware.meter.sysfs import number_in, text_in
 
@@ -54,12 +54,13 @@ def find(processor: str, root: Path) -> RAPL:
         root: of the file system.
 
     Raises:
-        MeterError: saying why not.
+        NoMeterError: if there are none, saying why.
+        MeterError: if they cannot be read.
     """
     if processor != "cpu":
-        raise MeterError(f"sees the CPU alone, and device.processor is {processor}")
+        raise NoMeterError(f"sees the CPU alone, and device.processor is {processor}")
     zones = [zone for zone in sorted((root / _ZONES).glob("intel-rapl:*")) if _ZONE.fullmatch(zone.name)]
     packages = tuple(zone for zone in zones if text_in(zone / "name").startswith("package"))
     if not packages:
-        raise MeterError(f"there is no package among {root / _ZONES / 'intel-rapl:*'}; virtual machines have none")
+        raise NoMeterError(f"there is no package among {root / _ZONES / 'intel-rapl:*'}; virtual machines have none")
     return RAPL(packages)

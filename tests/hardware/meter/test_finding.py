@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from moonas.errors import MeterError, UnknownNameError
+from moonas.errors import MeterError, NoMeterError, UnknownNameError
 from moonas.hardware.meter.finding import find_meter, open_meter
 from moonas.hardware.meter.recording import Recording
 from moonas.hardware.meter.sampled import Sampled
@@ -37,7 +37,7 @@ def test_a_meter_is_found_that_sees_the_processor(
 
 def test_who_has_none_is_told_of_each_why(tree: Any) -> None:
     root = tree({"etc/hostname": "box"})
-    with pytest.raises(MeterError) as caught:
+    with pytest.raises(NoMeterError) as caught:
         find_meter("cpu", root=root)
     assert str(caught.value) == (
         "no meter can be used here ("
@@ -46,6 +46,28 @@ def test_who_has_none_is_told_of_each_why(tree: Any) -> None:
         f"jetson: there is no INA3221 in {root}/sys/class/hwmon and {root}/sys/bus/i2c/drivers/ina3221x; "
         "raspberry_pi_5: of its kind only the Raspberry Pi 5 measures its power, and this is another machine)"
     )
+
+
+def test_what_keeps_a_meter_that_is_there_from_being_used_is_all_that_is_told(
+    tree: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree(RAPL)
+    counter = root / "sys/class/powercap/intel-rapl:0/energy_uj"
+    real = Path.read_text
+
+    def closed(path: Path, *given: Any, **named: Any) -> str:
+        if path == counter:
+            raise PermissionError
+        return real(path, *given, **named)
+
+    monkeypatch.setattr(Path, "read_text", closed)
+    what = f"rapl: {counter} is for root to read; run as root, or let others read it: chmod a+r"
+    with pytest.raises(MeterError) as caught:
+        find_meter("cpu", root=root)
+    assert str(caught.value) == f"no meter can be used as it is ({what})"
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    with pytest.raises(MeterError, match=r"\(nvml: pynvml is not installed; pip install 'moonas\[nvml\]'\)$"):
+        find_meter("cuda", root=root)
 
 
 def test_a_meter_may_be_the_users_own_function_or_recording(tmp_path: Path) -> None:
