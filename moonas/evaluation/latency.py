@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome, attempt, build
+from moonas.evaluation.looking import BuiltNetwork, LookingEvaluator, Tracer
 from moonas.network.architecture import Task
 
 TOGETHER = "timed_together"
@@ -119,10 +120,10 @@ class FrontLatencyEvaluator(LatencyEvaluator):
         return {**super().values(result), **how}
 
 
-class PredictedLatencyEvaluator(Evaluator):
+class PredictedLatencyEvaluator(LookingEvaluator):
     """Predicts latencies on devices, the same ones whenever it is asked."""
 
-    def __init__(self, metrics: Sequence[str], task: Task, models: Mapping[str, Any], trace: Callable[..., Any]):
+    def __init__(self, metrics: Sequence[str], task: Task, models: Mapping[str, Any], trace: Tracer):
         """Take what predicts.
 
         Args:
@@ -131,18 +132,13 @@ class PredictedLatencyEvaluator(Evaluator):
             models: by the suffix that a device's metrics have; see `moonas.hardware.predict.LatencyModel`.
             trace: lists the operations of a module, given the shape of one input and the batch.
         """
-        self.metrics = tuple(metrics)
-        self._task, self._models, self._trace = task, models, trace
+        super().__init__(metrics, task, trace)
+        self._models = models
 
-    def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
-        """Build, trace and predict each candidate."""
-        return [attempt(partial(self._predict, candidate)) for candidate in candidates]
-
-    def _predict(self, candidate: Candidate) -> Mapping[str, float]:
-        module = build(candidate, self._task)
-        traced = cache(lambda batch: self._trace(module, self._task.input_shape, batch=batch))
+    def look(self, network: BuiltNetwork) -> Mapping[str, float]:
+        """Predict, from one trace for all devices of one batch."""
         found: dict[str, float] = {}
         for suffix, model in self._models.items():
-            prediction = model.predict_operations(traced(model.batch))
+            prediction = model.predict_operations(network.operations(model.batch))
             found |= {f"latency_ms{suffix}": prediction.latency_ms, f"coverage{suffix}": prediction.coverage}
         return {name: found[name] for name in self.metrics}

@@ -56,18 +56,19 @@ class Kernel:
 
 
 def _words(step: Operation) -> str:
-    shapes = ", ".join("x".join(map(str, shape)) or "scalar" for shape in step.input_shapes)
-    options = "".join(f" {name}={value}" for name, value in step.options.items())
     first = " of the input" if INPUT in step.inputs else ""
-    return f"{step.kind} {shapes}{options}{first}{_weights(step)}"
+    return f"{step.text}{first}{_weights(step)}"
 
 
 def _weights(step: Operation) -> str:
     """What tells sums and products with a weight from those of what other kernels made."""
     if step.multiply_adds:
         return "" if None in step.inputs else " of results"
-    alike = [made for made, s in zip(step.inputs, step.input_shapes, strict=True) if len(s) == len(step.output_shape)]
-    return " of weights" if None in alike else ""
+    if None not in step.inputs:
+        return ""
+    dimensions = len(step.output_shape)
+    alike = (m is None and len(shape) == dimensions for m, shape in zip(step.inputs, step.input_shapes, strict=True))
+    return " of weights" if any(alike) else ""
 
 
 def kernels_of(operations: Sequence[Operation], fusion: Collection[str]) -> list[Kernel]:
@@ -89,7 +90,7 @@ def divide(operations: Sequence[Operation], fusion: Collection[str]) -> tuple[li
         The operations, reading of what is computed twice the first, and the numbers of those of each kernel.
     """
     same = _same(operations) if fusion else range(len(operations))
-    operations = [replace(each, inputs=tuple(_first(made, same) for made in each.inputs)) for each in operations]
+    operations = [_reading(each, same) for each in operations]
     numbers = alive(operations) if fusion else _of_the_input(operations)
     uses = Counter(made for number in numbers for made in operations[number].inputs)
     kernel_of: dict[int | None, list[int]] = {}
@@ -142,6 +143,12 @@ def _read_whole(operations: Sequence[Operation], number: int) -> list[int]:
     read = zip(operations[number].inputs, operations[number].input_shapes, strict=True)
     known = [(made, shape) for made, shape in read if made is not None and made != INPUT]
     return [made for made, shape in known if math.prod(shape) == math.prod(operations[made].output_shape)]
+
+
+def _reading(operation: Operation, same: Sequence[int]) -> Operation:
+    """An operation that reads of what is computed twice the first."""
+    inputs = tuple([_first(made, same) for made in operation.inputs])
+    return operation if inputs == operation.inputs else replace(operation, inputs=inputs)
 
 
 def _first(made: int | None, same: Sequence[int]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from moonas.hardware.meta import META, Made, form, is_flat, on_meta, places, signature, storage, tensors
 from moonas.hardware.twin import meta_twin
 
 INPUT = -1
@@ -19,8 +20,11 @@ INPUT = -1
 TENSOR = "tensor"
 """In place of an argument: one of the tensors that are read."""
 _MOST_KNOWN = 100_000
-Form = tuple[torch.Size, tuple[int, ...], torch.dtype, torch.device]
-"""Shape, strides, type and place of a tensor."""
+_UNSAFE_VIEW = torch.ops.aten._unsafe_view.default
+_CONSTANT = torch.ops.aten.lift_fresh.default
+"""What `torch.tensor` calls in the end."""
+Arguments = tuple[tuple[str, Any], ...]
+"""Names and values."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Operation:
         arguments: by name, `TENSOR` standing for each tensor that it reads.
         multiply_adds: of convolutions and matrix products; 0 for the rest.
         bytes: moved at least: all tensors read, weights included, and the first result written.
+        text: kind, shapes and options, to be read; operations of one text take equally long, but for who made their
+            inputs. In place or not is one.
         is_result: whether the network gives back what it makes.
     """
 
@@ -43,15 +49,16 @@ class Operation:
     inputs: tuple[int | None, ...]
     input_shapes: tuple[tuple[int, ...], ...]
     output_shape: tuple[int, ...]
-    arguments: tuple[tuple[str, Any], ...]
+    arguments: Arguments
     multiply_adds: int
     bytes: int
+    text: str
     is_result: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
         """Its arguments that are no tensors, as strides and paddings."""
-        return {name: value for name, value in self.arguments if not _reads(value)}
+        return dict(_options(self.arguments))
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -69,111 +76,112 @@ def trace(module: nn.Module, input_shape: Sequence[int], *, batch: int = 1) -> t
         input_shape: of one input, as (channels, height, width).
         batch: inputs of the pass.
     """
-    twin = meta_twin(module).eval()
-    images = torch.empty(batch, *input_shape, device="meta")
-    with torch.no_grad(), torch.device("meta"), _Recorder(images) as recorder:  # tensors it makes itself go there, too
-        results = recorder.makers(twin(images))
-    return tuple(replace(each, is_result=number in results) for number, each in enumerate(recorder.operations))
+    twin = meta_twin(module)
+    images = torch.empty(batch, *input_shape, device=META)
+    with torch.no_grad(), _Recorder(images) as recorder:
+        results = recorder.makers(twin.eval()(images))
+    return tuple(
+        replace(operation, inputs=inputs, is_result=number in results)
+        for number, (operation, inputs) in enumerate(recorder.calls)
+    )
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records operations, and answers from memory what was asked before: most of a trace goes into shapes.
 
     Who made a tensor is known by its storage: a view has that of what it shows, and what is written in place has that
-    of before.
+    of before. All tensors that are made go to the meta device.
+
+    Attributes:
+        calls: each operation, and who made its inputs.
     """
 
     def __init__(self, inputs: torch.Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.operations: list[Operation] = []
-        self._makers = {_storage(inputs): INPUT}
+        self.calls: list[tuple[Operation, tuple[int | None, ...]]] = []
+        self._makers = {storage(inputs): INPUT}
         self._alive = [inputs]  # the number of a storage may come again once it is gone
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether PyTorch's compiler is to be kept out of the following, which would take loading it."""
+        return False
 
     def makers(self, value: Any) -> set[int | None]:
         """The numbers of the operations that made the tensors in a value."""
-        return {self._makers.get(_storage(tensor)) for tensor in _tensors(value)}
+        return {self._makers.get(storage(tensor)) for tensor in tensors(value)}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func.is_view or func.overloadpacket is torch.ops.aten._unsafe_view:
-            return func(*args, **kwargs)
-        inputs = tuple(self._makers.get(_storage(tensor)) for tensor in _tensors((args, kwargs)))
-        result, operation = _call(func, args, kwargs)
+        if func.is_view or func is _UNSAFE_VIEW:
+            result = func(*args, **kwargs)
+            return on_meta(result) if func is _CONSTANT else result
+        read: list[torch.Tensor] = []
+        result, operation = _call(func, args, kwargs, (func, signature(args, read), signature(kwargs, read)))
         if operation is None:
             return result
-        if any(number is not None for number in inputs):
-            made = list(_tensors(result))
+        inputs = tuple([self._makers.get(storage(tensor)) for tensor in read])
+        if inputs.count(None) < len(inputs):
+            made = list(tensors(result))
             self._alive += made
-            self._makers.update((_storage(tensor), len(self.operations)) for tensor in made)
-        self.operations.append(replace(operation, inputs=inputs))
+            self._makers.update((storage(tensor), len(self.calls)) for tensor in made)
+        self.calls.append((operation, inputs))
         return result
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What a call came to: the forms of its results (none if it gave back its first argument), and its description."""
-
-    forms: tuple[Form, ...]
-    container: type
-    operation: Operation | None
-
-    def result(self, args: Sequence[Any]) -> Any:
-        if not self.forms:
-            return args[0]
-        made = [torch.empty_strided(size, stride, dtype=dtype, device=at) for size, stride, dtype, at in self.forms]
-        return made[0] if self.container is torch.Tensor else self.container(made)
+_known: dict[Any, tuple[Made, Operation | None]] = {}
 
 
-_known: dict[Any, _Known] = {}
-
-
-def _call(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Operation | None]:
+def _call(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], key: Any) -> tuple[Any, Operation | None]:
     """Call an operator, or answer as it did when it was given the same; and describe it."""
-    key = (func, _signature(args), _signature(kwargs))
-    known = _known.get(key)
-    if known is not None:
-        return known.result(args), known.operation
-    first = _form(args[0]) if args and isinstance(args[0], torch.Tensor) else None
-    result = func(*args, **kwargs)
+    if key in _known:
+        made, operation = _known[key]
+        return made.again(args), operation
+    first = form(args[0]) if args and isinstance(args[0], torch.Tensor) else None
+    given, named = on_meta(args), on_meta(kwargs)
+    result = func(*given, **(named | {"device": META} if places(func) else named))
+    if given and result is given[0]:
+        result = args[0]
     operation = _describe(func, args, kwargs, result)
-    returned = list(_tensors(result))
     if len(_known) >= _MOST_KNOWN:
         _known.clear()
-    if first is not None and result is args[0] and _form(result) == first:
-        _known[key] = _Known((), torch.Tensor, operation)
-    elif not func._schema.is_mutable and _is_flat(result):
+    if first is not None and result is args[0] and form(result) == first:
+        _known[key] = Made((), torch.Tensor), operation
+    elif not func._schema.is_mutable and is_flat(result):
         container = torch.Tensor if isinstance(result, torch.Tensor) else type(result)
-        _known[key] = _Known(tuple(map(_form, returned)), container, operation)
+        _known[key] = Made(tuple(map(form, tensors(result))), container), operation
     return result, operation
 
 
 def _describe(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Operation | None:
     """Describe a call, but for who made its inputs; None for what only allocates."""
-    inputs, outputs = list(_tensors((args, kwargs))), list(_tensors(result))
+    inputs, outputs = list(tensors((args, kwargs))), list(tensors(result))
     if not inputs or not outputs:
         return None
     count = flop_registry.get(func.overloadpacket)
     flops = count(*args, **kwargs, out_val=result) if count else 0
     named = {argument.name: value for argument, value in zip(func._schema.arguments, args, strict=False)}
+    kind, shapes = func.overloadpacket.__name__, tuple(tuple(tensor.shape) for tensor in inputs)
+    arguments = tuple((name, _plain(value)) for name, value in {**named, **kwargs}.items())
     return Operation(
-        kind=func.overloadpacket.__name__,
+        kind=kind,
         inputs=(),
-        input_shapes=tuple(tuple(tensor.shape) for tensor in inputs),
+        input_shapes=shapes,
         output_shape=tuple(outputs[0].shape),
-        arguments=tuple((name, _plain(value)) for name, value in {**named, **kwargs}.items()),
+        arguments=arguments,
         multiply_adds=flops // 2,  # PyTorch counts a multiply-add as two
         bytes=sum(math.prod(t.shape) * t.element_size() for t in (*inputs, outputs[0])),
+        text=_text(kind, shapes, arguments),
     )
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _tensors(each)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
+def _text(kind: str, shapes: Sequence[tuple[int, ...]], arguments: Arguments) -> str:
+    options = "".join(f" {name}={value}" for name, value in _options(arguments))
+    return f"{kind.rstrip('_')} {', '.join('x'.join(map(str, shape)) or 'scalar' for shape in shapes)}{options}"
+
+
+def _options(arguments: Arguments) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in arguments if not _reads(value)]
 
 
 def _plain(value: Any) -> Any:
@@ -187,30 +195,3 @@ def _plain(value: Any) -> Any:
 
 def _reads(argument: Any) -> bool:
     return argument == TENSOR or (isinstance(argument, tuple) and TENSOR in argument)
-
-
-def _storage(tensor: torch.Tensor) -> int:
-    number: int = tensor.untyped_storage()._cdata
-    return number
-
-
-def _is_flat(result: Any) -> bool:
-    """Whether a result is a tensor, or a tuple or list of nothing but tensors."""
-    if isinstance(result, torch.Tensor):
-        return True
-    return type(result) in (tuple, list) and all(isinstance(each, torch.Tensor) for each in result)
-
-
-def _form(tensor: torch.Tensor) -> Form:
-    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device
-
-
-def _signature(value: Any) -> Any:
-    """What of an argument decides the form of a result; hashable."""
-    if isinstance(value, torch.Tensor):
-        return _form(value)
-    if isinstance(value, list | tuple):
-        return tuple(map(_signature, value))
-    if isinstance(value, dict):
-        return tuple((name, _signature(each)) for name, each in value.items())
-    return type(value), value  # 1, 1.0 and True are equal

@@ -5,10 +5,17 @@ from __future__ import annotations
 import copy
 import io
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
+
+from moonas.hardware.meta import META
+
+_PLAIN = frozenset({type(None), bool, int, float, complex, str, torch.dtype, torch.device, torch.Size})
+"""Types of what never changes."""
+_COLLECTIONS = frozenset({dict, OrderedDict, set, list, tuple})
 
 
 def meta_twin(module: nn.Module) -> nn.Module:
@@ -17,21 +24,17 @@ def meta_twin(module: nn.Module) -> nn.Module:
     As `copy.deepcopy`, but for what each part holds beside its parts and weights, most of which needs no copy.
     """
     twins: dict[int, Any] = {}
-    for tensor in (*module.parameters(), *module.buffers()):
-        like = torch.empty_like(tensor, device="meta")
-        twins[id(tensor)] = nn.Parameter(like, requires_grad=False) if isinstance(tensor, nn.Parameter) else like
-    parts = list(module.modules())
-    for part in parts:
+    parts = []
+    for part in module.modules():
         if isinstance(part, torch.jit.ScriptModule):  # most of it is not in Python
-            twins[id(part)] = _compiled_twin(part)
-    parts = [part for part in parts if id(part) not in twins]
+            twins.setdefault(id(part), _compiled_twin(part))
+        elif id(part) not in twins:
+            twins[id(part)] = part.__new__(type(part))
+            parts.append(part)
     for part in parts:
-        twins[id(part)] = part.__new__(type(part))
-    for part in parts:
-        copied = {name: _copied(value, twins) for name, value in vars(part).items()}
-        vars(twins[id(part)]).update(copied)
-    twin: nn.Module = twins[id(module)]
-    return twin.to("meta")
+        vars(twins[id(part)]).update(_all_copied(vars(part), twins))
+    whole: nn.Module = twins[id(module)]
+    return whole
 
 
 def _compiled_twin(part: torch.jit.ScriptModule) -> Any:
@@ -41,14 +44,30 @@ def _compiled_twin(part: torch.jit.ScriptModule) -> Any:
     return torch.jit.load(file, map_location="meta")  # type: ignore[no-untyped-call]
 
 
+def _all_copied(values: Mapping[Any, Any], twins: dict[int, Any]) -> dict[Any, Any]:
+    """Deep copies, quick for the dozen mostly empty collections that each module has."""
+    return {
+        name: value
+        if (kind := type(value)) in _PLAIN
+        else kind()
+        if kind in _COLLECTIONS and not value
+        else _copied(value, twins)
+        for name, value in values.items()
+    }
+
+
 def _copied(value: Any, twins: dict[int, Any]) -> Any:
-    """A deep copy, quick for the dozen mostly empty dictionaries that each module has, and without tensors' values."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if type(value) in (dict, OrderedDict):
-        return type(value)((key, _copied(each, twins)) for key, each in value.items())
-    if id(value) in twins:
+    """A deep copy, without tensors' values."""
+    known = twins.get(id(value))
+    if known is not None:
+        return known
+    kind = type(value)
+    if kind is dict or kind is OrderedDict:
+        return kind(_all_copied(value, twins))
+    if kind is list or kind is tuple:
+        return kind([each if type(each) in _PLAIN else _copied(each, twins) for each in value])
+    if isinstance(value, torch.Tensor):
+        like = torch.empty_like(value, device=META)
+        twins[id(value)] = nn.Parameter(like, requires_grad=False) if isinstance(value, nn.Parameter) else like
         return twins[id(value)]
-    if type(value) in (list, tuple):
-        return type(value)(_copied(each, twins) for each in value)
-    return torch.empty_like(value, device="meta") if isinstance(value, torch.Tensor) else copy.deepcopy(value, twins)
+    return copy.deepcopy(value, twins)

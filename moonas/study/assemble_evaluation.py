@@ -15,6 +15,7 @@ from moonas.errors import RunFolderError, SpecError
 from moonas.evaluation import worker
 from moonas.evaluation.evaluator import Evaluator
 from moonas.evaluation.function import FunctionCaller, FunctionEvaluator
+from moonas.evaluation.looking import joined
 from moonas.evaluation.static import StaticEvaluator
 from moonas.evaluation.table import TableEvaluator, read_table
 from moonas.evaluation.training import TrainingEvaluator
@@ -103,7 +104,7 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Eva
     evaluators: list[Evaluator] = _tabled(spec)
     static = _of_source("static", columns)
     if static:
-        evaluators.append(StaticEvaluator(static, task))
+        evaluators.append(StaticEvaluator(static, task, _trace()))
     scores = _of_source("zero_cost", columns)
     if scores and data:
         evaluators.append(assemble_zero_cost(spec, data, scores))
@@ -120,7 +121,7 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Eva
         evaluators += [TrainingEvaluator(each, replace(dear, task=each.task)) for each in trainers]
     elif dear.functions:
         evaluators.append(FunctionEvaluator(dear, gated=True))
-    return tuple(evaluators)
+    return tuple(joined(evaluators))
 
 
 def _of_source(source: str, columns: Sequence[str]) -> list[str]:
@@ -177,10 +178,14 @@ def task_of(spec: ProblemSpec, data: SearchData | None) -> Task:
 
 
 def _functions(spec: ProblemSpec, task: Task, cost: str) -> FunctionCaller:
-    from moonas.hardware.trace import trace
-
     uses = (use for _, use in spec.metric_uses if use.is_function and (use.cost or "cheap") == cost)
-    return FunctionCaller({use.column: _import_function(use) for use in uses}, task, assemble_device(spec), trace)
+    return FunctionCaller({use.column: _import_function(use) for use in uses}, task, assemble_device(spec), _trace())
+
+
+def _trace() -> Any:
+    from moonas.hardware.trace import trace  # torch
+
+    return trace
 
 
 def _import_function(use: MetricUse) -> Any:

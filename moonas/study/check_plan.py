@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from moonas.evaluation.evaluator import Evaluator
 from moonas.evaluation.latency import DryRunEvaluator, Loader
+from moonas.evaluation.looking import RunEvaluator, joined
 from moonas.evaluation.table import TableEvaluator
 from moonas.evaluation.training import TrainingEvaluator
 from moonas.network.architecture import Task
@@ -34,8 +35,8 @@ _NEEDS = {
 def cheap_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Evaluator, ...]:
     """What a search asks about every candidate, and in the place of timing and training a run of each network.
 
-    It runs once in PyTorch, on an input of each shape that is timed or trained on; not where the counting of
-    multiply-adds runs it anyway, and not where all is looked up in a table.
+    It runs once in PyTorch, on an input of each shape that is timed or trained on; not where all is looked up in a
+    table. Where multiply-adds are counted, which may run it, all are run that are counted, so that they fail there.
 
     Raises:
         MoonasError: as `assemble_evaluators`.
@@ -52,8 +53,9 @@ def cheap_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Evalua
         from moonas.training.prepared import task_at  # torch
 
         tasks += [task_at(whole, rung) for rung in spec.rungs]
-    has_run = {whole} if any("flops" in evaluator.metrics for evaluator in cheap) else set()
-    return *cheap, *(_dry_run(spec, task) for task in dict.fromkeys(tasks) if task not in has_run)
+    if any("flops" in evaluator.metrics for evaluator in cheap):
+        cheap, tasks = tuple(joined([*cheap, RunEvaluator((), whole)])), [task for task in tasks if task != whole]
+    return *cheap, *(_dry_run(spec, task) for task in dict.fromkeys(tasks))
 
 
 def recorded(spec: ProblemSpec) -> tuple[str, ...]:

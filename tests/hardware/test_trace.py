@@ -276,3 +276,55 @@ def test_equal_calls_of_different_networks_are_told_apart_by_their_makers() -> N
     fork = makers(lambda block, x: (block.layer(x), block.layer(x)))
     assert [inputs for _, inputs, _ in chain] == [(INPUT, None), (0, None)]
     assert [inputs for _, inputs, _ in fork] == [(INPUT, None), (INPUT, None)]
+
+
+# --- tensors that a module makes itself
+
+
+def test_numbers_that_a_module_makes_cost_no_random_state_and_stay_where_they_are() -> None:
+    constant = torch.ones(4, 1, 1)
+
+    def forward(block: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        noise = torch.rand(1, 4, 2, 2, device="cpu")
+        constant.mul_(2)
+        return block.layer(x + noise + torch.tensor([1.0, 2.0]).to(x.device)) * constant
+
+    module = Block(forward)
+    before = torch.random.get_rng_state()
+    read = [(each.kind, each.inputs) for each in trace(module, (4, 2, 2)) if {*each.inputs} != {None} and each.inputs]
+    assert [kind for kind, _ in read] == ["add", "add", "convolution", "mul"]
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert constant.tolist() == [[[1.0]]] * 4
+
+
+def test_a_trace_leaves_hooks_and_attributes_alone() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls, self.seen = 0, list[Any]()
+            self.register_buffer("kept", torch.zeros(4))
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            self.seen.append(given)
+            self.kept += 1
+            self.register_forward_hook(lambda *_: None)
+            return given * self.kept
+
+    module = Counting()
+    trace(module, (4,))
+    assert (module.calls, module.seen, module.kept.tolist(), len(module._forward_hooks)) == (0, [], [0.0] * 4, 0)
+
+
+def test_the_text_of_an_operation_tells_numbers_of_different_kinds_apart() -> None:
+    texts = [only(Scaled(by), 4).text for by in (1, 1.0, True)]
+    assert texts == ["mul 1x4 other=1", "mul 1x4 other=1.0", "mul 1x4 other=True"]
+
+
+class Scaled(nn.Module):
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        return torch.ops.aten.mul.Scalar(given, self.by)  # type: ignore[no-any-return]
