@@ -25,8 +25,7 @@ def fit(works: Sequence[Work], latencies_ms: Sequence[float], *, tied: Tied = FO
     """Find the costs with the least sum of squared relative errors, none of them negative.
 
     Four costs are found, and not seven: on 182 published settings of CPUs, each network left out in turn, they predict
-    better (mean error, median over the settings: 19.6 and 21.1 %). Seven would also take depthwise convolutions for
-    free on 42 % of the settings, and so tell a search that the widest kernels cost nothing.
+    better (mean error, median over the settings: 19.6 and 21.1 %).
 
     Args:
         works: of networks, as different as those to be predicted.

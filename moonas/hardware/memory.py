@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from torch import nn
 
@@ -15,7 +15,13 @@ _FLOAT_BYTES = 4
 
 
 def peak_activation_bytes(
-    module: nn.Module, input_shape: Sequence[int], *, runtime: str, fusion: Collection[str] = (), batch: int = 1
+    module: nn.Module,
+    input_shape: Sequence[int],
+    *,
+    runtime: str,
+    fusion: Collection[str] = (),
+    batch: int = 1,
+    trace: Callable[..., Sequence[Operation]] = trace,
 ) -> int:
     """The most bytes of activations that one inference holds at once, by what its runtime keeps and for how long.
 
@@ -30,6 +36,7 @@ def peak_activation_bytes(
         runtime: `torch` is eager PyTorch.
         fusion: kinds of operations that another runtime computes with the one before.
         batch: inputs of one inference.
+        trace: lists the operations, as `moonas.hardware.trace.trace` does.
     """
     if runtime == "torch":
         return held_bytes(module, input_shape, batch=batch)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from moonas.errors import MoonasError
 from moonas.hardware.kernels import kernels_of
 from moonas.hardware.roofline import Roofline
 from moonas.hardware.table import KernelTable
@@ -64,9 +65,23 @@ class LatencyModel:
         return self.predict_operations(trace(module, input_shape, batch=self.batch))
 
     def predict_operations(self, operations: Sequence[Operation]) -> Prediction:
-        """Predict the latency of a network that was traced with the batch of the device."""
+        """Predict the latency of a network that was traced with the batch of the device.
+
+        Raises:
+            MoonasError: if the table does not tell: a search would take what costs nothing for the best.
+        """
         kernels = kernels_of(operations, self.fusion)
         if isinstance(self.table, Roofline):
             return Prediction(self.scale * self.table.latency_ms(kernels), 1.0)
         found = self.table.sum(kernels)
+        if found.coverage == 0:
+            raise MoonasError(
+                f"the latency cannot be predicted: some of the {len(kernels)} kernels are not among the "
+                f"{len(self.table.times)} times that were measured, and these are too few to predict others"
+            )
+        if found.latency_ms <= 0:
+            raise MoonasError(
+                f"the latency cannot be predicted: the {len(kernels)} kernels add up to {1000 * found.latency_ms:.3g} "
+                "microseconds, so noisy is their table; measure it again"
+            )
         return Prediction(self.scale * found.latency_ms, found.coverage)

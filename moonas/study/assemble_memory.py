@@ -22,8 +22,9 @@ def assemble_memory(spec: ProblemSpec, task: Task) -> list[Evaluator]:
         return []
     from moonas.hardware.memory import peak_activation_bytes  # torch
     from moonas.hardware.predict import FUSION
+    from moonas.hardware.trace import trace
 
     device = spec.device
     fusion = device.fusion or FUSION.get(device.runtime, ())
     compute = partial(peak_activation_bytes, runtime=device.runtime, fusion=fusion, batch=device.batch)
-    return [MemoryEvaluator(wanted, task, compute)]
+    return [MemoryEvaluator(wanted, task, compute, trace)]

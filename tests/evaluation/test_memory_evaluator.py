@@ -27,7 +27,8 @@ class Pointwise(Architecture):
         return nn.Conv2d(3, self.width, 1, bias=False)
 
 
-def computed(module: Any, input_shape: Sequence[int]) -> int:
+def computed(module: Any, input_shape: Sequence[int], *, trace: Any) -> int:
+    assert trace(module, input_shape, batch=2) == ["once", 2]
     assert not module.training
     assert tuple(input_shape) == TASK.input_shape
     if module.out_channels > 100:
@@ -35,8 +36,14 @@ def computed(module: Any, input_shape: Sequence[int]) -> int:
     return 1000 * int(module.out_channels)
 
 
+def traced(module: Any, input_shape: Sequence[int], *, batch: int) -> Any:
+    return ["once", batch]
+
+
 def evaluated(*metrics: str, widths: Sequence[int] = (5,)) -> Any:
-    return MemoryEvaluator(metrics, TASK, computed).evaluate([Candidate(Pointwise(width), 0) for width in widths])
+    return MemoryEvaluator(metrics, TASK, computed, traced).evaluate(
+        [Candidate(Pointwise(width), 0) for width in widths]
+    )
 
 
 def test_the_peak_is_that_of_activations_and_all_weights() -> None:
@@ -57,6 +64,6 @@ def test_a_network_whose_peak_cannot_be_computed_fails_alone() -> None:
 
 
 def test_every_candidate_is_asked_about_before_limits_are_looked_at() -> None:
-    evaluator = MemoryEvaluator(["peak_memory_mb"], TASK, computed)
+    evaluator = MemoryEvaluator(["peak_memory_mb"], TASK, computed, traced)
     assert not evaluator.gated
     assert not evaluator.together

