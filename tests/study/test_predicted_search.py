@@ -101,7 +101,7 @@ def test_a_table_that_knows_few_kernels_is_warned_of_once(tiny: Make, tmp_path: 
     study.run()
     assert "coverage" in study.metrics
     assert study.trials["coverage"].between(0.001, 0.1).all()  # of the call
-    (warning,) = [line for line in said(study) if line.startswith("Warning")]
+    (warning,) = [line for line in said(study) if line.startswith("Warning: hardly any kernels")]
     assert warning.endswith("moonas profile NAME --encoding tiny_cnn --input 1x8x8 --classes 10 --runtime torch")
 
 
