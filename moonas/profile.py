@@ -60,7 +60,8 @@ def measure_one(
     assignments: AssignmentsOption = None,
     runtime: Annotated[Runtime, typer.Option(help="What runs the networks.")] = "onnxruntime",
     processor: Annotated[
-        Processor | None, typer.Option(help="What they run on; cuda wants --runtime torch.", show_default="as `here`")
+        Processor | None,
+        typer.Option(help="What they run on; cuda wants --runtime torch.", show_default="as `here`; elsewhere cpu"),
     ] = None,
     threads: ThreadsOption = 1,
     batch: BatchOption = 1,
@@ -89,7 +90,9 @@ def measure_one(
         progress = _Progress(quiet)
         target = _target(ssh, adb, python)
         changes: dict[str, Any] = {"runtime": runtime, "threads": threads, "batch": batch}
-        changes |= {"rounds": rounds, "round_ms": round_ms, **({"processor": processor} if processor else {})}
+        changes |= {"rounds": rounds, "round_ms": round_ms}
+        if processor is not None or target is not None:
+            changes["processor"] = processor or "cpu"
         overrides, task = parse_assignments(assignments or []), task_for(encoding, shape, classes)
         made = plan(name, encoding, task, changes=changes, overrides=overrides, seed=seed)
         if dry_run:
@@ -132,6 +135,7 @@ def bundle(
 
         stop_cleanly()
         changes: dict[str, Any] = {"threads": threads, "batch": batch, "rounds": rounds, "round_ms": round_ms}
+        changes["processor"] = "cpu"
         overrides, task = parse_assignments(assignments or []), task_for(encoding, shape, classes)
         made = plan(name, encoding, task, changes=changes, overrides=overrides, seed=seed)
         written = write_bundle(made, out or Path(f"{name}.zip"), _Progress(quiet)).path

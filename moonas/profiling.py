@@ -64,7 +64,7 @@ class Profiling:
 
     def networks(self) -> Iterator[nn.Module]:
         """Draw networks at random, without end."""
-        random = np.random.default_rng((self.seed, 0))  # others than those of the proof
+        random = np.random.default_rng((self.seed, 1))  # not the stream of the proof, which is (seed, 0) = seed
         endless = iter(lambda: self.encoding.sample(random), None)
         return built(self.encoding, self.task, endless, seed=self.seed)
 
@@ -120,7 +120,7 @@ def plan(
     Raises:
         MoonasError: if there is no such encoding, or nothing can be timed so.
     """
-    from moonas.hardware.predict import FUSION
+    from moonas.hardware.device import FUSION
 
     path = path_of(name, folder)
     changed = {"processor": load_device_tree(HERE)["processor"], "runtime": "onnxruntime", **(changes or {})}
@@ -146,7 +146,7 @@ def measure(profiling: Profiling, progress: Progress = lambda line: None) -> Dev
 
 def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
     from moonas.evaluation.worker import keep_memory
-    from moonas.hardware.kernel_times import CALL, time_call, time_kernels
+    from moonas.hardware.kernel_times import CALL, time_kernels
     from moonas.hardware.table import append_rows, read_table
 
     keep_memory()
@@ -159,15 +159,13 @@ def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
     device = device_profile(spec)
     known = read_table(profiling.table_path).times if profiling.table_path.exists() else {}
     missing = [kernel for kernel in space.kernels if kernel.key not in known]
-    if not missing and CALL in known and kept.validation is not None:
-        return kept  # measured and proved
-    if CALL not in known:
-        append_rows(profiling.table_path, [time_call(device, weight_bytes=space.weight_bytes, seed=profiling.seed)])
-    done = len(space.kernels) - len(missing)
+    before = done = len(space.kernels) - len(missing)
     for times in time_kernels(missing, device, weight_bytes=space.weight_bytes, seed=profiling.seed):
         append_rows(profiling.table_path, times)
-        done += len(times)
+        done += sum(each.key != CALL for each in times)
         progress(f"{done:,} of {len(space.kernels):,} kernels measured")
+    if done == before and kept.validation is not None:
+        return kept  # measured and proved; what is missing cannot be timed by itself
     if done < len(space.kernels):
         progress(f"{len(space.kernels) - done:,} kernels cannot be timed by themselves, and are predicted from others")
     return _proved(profiling, spec, read_table(profiling.table_path), progress)

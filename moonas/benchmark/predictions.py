@@ -15,6 +15,7 @@ from torch import nn
 from moonas.benchmark.stopwatch import timed
 from moonas.encoding.catalogue import encoding_of
 from moonas.errors import MoonasError
+from moonas.evaluation.worker import keep_memory
 from moonas.hardware.fit import errors_of
 from moonas.hardware.latency import measure
 from moonas.hardware.predict import LatencyModel
@@ -64,6 +65,7 @@ def predictions(
     modules = list(built(space, task, genotypes, seed=seed))
     if len(modules) < SCALED_ON + 2:
         raise MoonasError(f"{encoding} has {len(modules)} different networks, too few to compare predictions of")
+    keep_memory()
     device, model = device_profile(spec), assemble_latency_model(spec)
     timed_ms = measure([prepare(each, task.input_shape, device) for each in modules], device, patience=device.rounds)
     measured = np.array([each.best for each in timed_ms])

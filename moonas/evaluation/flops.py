@@ -23,25 +23,38 @@ def _products(operation: Any) -> int:
     return int(operation.multiply_adds)
 
 
-def _mean(operation: Any) -> int:
+def _mean(operation: Any) -> int | None:
     """Adaptive pooling to one pixel, which fvcore counts, comes as this mean; other means it does not count."""
     is_pooling = operation.options.get("dim") == (-1, -2) and operation.options.get("keepdim") is True
-    return _inputs(operation) if is_pooling else 0
+    return _pooling(operation) if is_pooling else 0
 
 
-def _norm(operation: Any, *, plain: int) -> int:
+def _pooling(operation: Any) -> int | None:
+    """Adaptive pooling; that of sequences, which fvcore does not count, is one of images that are one pixel high."""
+    *_, height, width = operation.input_shape
+    return None if height == 1 and width > 1 else _inputs(operation)
+
+
+def _unknown(operation: Any) -> None:
+    """Nobody knows here."""
+
+
+def _norm(operation: Any, *, plain: int) -> int | None:
+    """By statistics that are known; fvcore counts more where they are taken from the input."""
+    if operation.options.get("training"):
+        return None
     is_affine = dict(operation.arguments).get("weight") is not None
     return _inputs(operation) * (plain + is_affine)
 
 
-_COUNTED: Mapping[str, Callable[[Any], int]] = {
+_COUNTED: Mapping[str, Callable[[Any], int | None]] = {
     "convolution": _products,
     "addmm": _products,
     "mm": _products,
     "bmm": _products,
     "native_batch_norm": lambda operation: _norm(operation, plain=1),
     "native_layer_norm": lambda operation: _norm(operation, plain=4),
-    "_adaptive_avg_pool2d": _inputs,
+    "_adaptive_avg_pool2d": _pooling,
     "mean": _mean,
     "upsample_nearest2d": lambda operation: math.prod(operation.output_shape),
     "upsample_bilinear2d": lambda operation: 4 * math.prod(operation.output_shape),
@@ -60,8 +73,8 @@ def flops_of(operations: Sequence[Any]) -> int | None:
     total = 0
     for operation in operations:
         kind = operation.kind.rstrip("_")
-        if kind in _COUNTED:
-            total += _COUNTED[kind](operation)
-        elif kind not in _FREE:
+        counted = 0 if kind in _FREE else _COUNTED.get(kind, _unknown)(operation)
+        if counted is None:
             return None
+        total += counted
     return total

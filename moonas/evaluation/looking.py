@@ -1,10 +1,10 @@
-"""Networks looked at without training or timing them: all who look at one share its module and its trace."""
+"""Networks looked at before their limits, without training or timing them, by several who share module and trace."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from typing import Any
 
 from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, build
@@ -21,7 +21,7 @@ class BuiltNetwork:
         """Take what is to be built, and what traces it, if anybody needs that."""
         self.task = task
         self._candidate, self._trace = candidate, trace
-        self._traced = cache(self._operations)
+        self._traced: dict[int, Sequence[Any]] = {}
 
     @cached_property
     def module(self) -> Any:
@@ -35,11 +35,10 @@ class BuiltNetwork:
 
     def operations(self, batch: int = 1) -> Sequence[Any]:
         """Of one inference; see `moonas.hardware.trace.Operation`."""
-        return self._traced(batch)
-
-    def _operations(self, batch: int) -> Sequence[Any]:
-        assert self._trace is not None, "who needs a trace brings what traces"
-        return self._trace(self.module, self.task.input_shape, batch=batch)
+        if batch not in self._traced:
+            assert self._trace is not None, "who needs a trace brings what traces"
+            self._traced[batch] = self._trace(self.module, self.task.input_shape, batch=batch)
+        return self._traced[batch]
 
 
 class LookingEvaluator(Evaluator):

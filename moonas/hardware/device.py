@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 _RUNTIMES = {"onnxruntime": "ONNX Runtime", "torch": "PyTorch", "ncnn": "ncnn"}
+
+FUSION: Mapping[str, tuple[str, ...]] = {
+    "onnxruntime": (
+        "native_batch_norm",
+        "relu",
+        "leaky_relu",
+        "hardtanh",
+        "hardswish",
+        "hardsigmoid",
+        "sigmoid",
+        "silu",
+        "gelu",
+        "add",
+    ),
+    "torch": (),
+}
+"""Kinds of operations that a runtime computes with the one before, or that are timed with it, as if it did."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +39,7 @@ class DeviceProfile:
         batch: inputs of one inference.
         rounds: visits to each candidate.
         round_ms: duration of a visit.
+        fusion: kinds of operations that the runtime computes with the one before.
     """
 
     name: str
@@ -31,6 +50,7 @@ class DeviceProfile:
     batch: int
     rounds: int
     round_ms: float
+    fusion: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """How a latency that was measured on this device is to be read, for axes and reports."""

@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from moonas.hardware.meta import META, OnMeta, call_on_meta, tensors
 from moonas.hardware.twin import meta_twin
 
 
@@ -27,15 +26,15 @@ def held_bytes(module: nn.Module, input_shape: Sequence[int], *, batch: int = 1)
         batch: inputs of the pass.
     """
     twin = meta_twin(module).eval()
-    images = torch.empty(batch, *input_shape, device="meta")
-    with torch.no_grad(), torch.device("meta"), _Follower([*twin.parameters(), *twin.buffers()]) as follower:
+    images = torch.empty(batch, *input_shape, device=META)
+    with torch.no_grad(), _Follower([*twin.parameters(), *twin.buffers()]) as follower:
         follower.follow(images)
         twin(images)
     most: int = follower.most
     return most
 
 
-class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Follower(OnMeta):  # type: ignore[no-untyped-call]
     """Counts the bytes of storages that operators make; a view has that of what it shows, and counts nothing."""
 
     def __init__(self, uncounted: Iterable[torch.Tensor]) -> None:
@@ -45,10 +44,9 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._followed = {storage._cdata for storage in self._uncounted}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for each in tree_leaves(result):
-            if isinstance(each, torch.Tensor):
-                self.follow(each)
+        result = call_on_meta(func, args, kwargs or {})
+        for each in tensors(result):
+            self.follow(each)
         return result
 
     def follow(self, tensor: torch.Tensor) -> None:

@@ -131,7 +131,9 @@ def added_work(kernel: Kernel) -> Work:
 def time_kernels(
     kernels: Sequence[Kernel], device: DeviceProfile, *, weight_bytes: int, seed: int = 0
 ) -> Iterator[list[KernelTime]]:
-    """Time kernels, some dozens at a time, side by side with what makes their inputs.
+    """Time kernels, some dozens at a time, side by side with what makes their inputs, and each time a call before.
+
+    A machine's speed moves from minute to minute, and a call that was timed in one of them belongs to few kernels.
 
     Args:
         kernels: what is timed.
@@ -140,18 +142,13 @@ def time_kernels(
         seed: of the orders.
 
     Yields:
-        those that were timed together.
+        a call, and those that were timed together.
     """
     rest = _rest(weight_bytes, device)
-    for some in together(kernels):
-        yield _time_together(some, device, rest, seed)
-
-
-def time_call(device: DeviceProfile, *, weight_bytes: int, seed: int = 0) -> KernelTime:
-    """Time an inference that computes nothing, after one of the rest of a network."""
     call = prepare(Nothing(), Nothing.inputs[0].shape[1:], device)
-    (found,) = measure([call], device, before=[_rest(weight_bytes, device)], seed=seed)
-    return call_time(found)
+    for some in filter(lambda group: group.comparisons, together(kernels)):
+        (found,) = measure([call], device, before=[rest], seed=seed)
+        yield [call_time(found), *_time_together(some, device, rest, seed)]
 
 
 def call_time(found: Latency) -> KernelTime:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 META = torch.device("meta")
+CONSTANT = torch.ops.aten.lift_fresh.default
+"""What `torch.tensor` calls in the end."""
 Form = tuple[torch.Size, tuple[int, ...], torch.dtype]
 """Shape, strides and type of a tensor."""
 
@@ -26,6 +29,27 @@ class Made:
             return args[0]
         made = [torch.empty_strided(size, stride, dtype=dtype, device=META) for size, stride, dtype in self.forms]
         return made[0] if self.container is torch.Tensor else self.container(made)
+
+
+class OnMeta(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sends all tensors that operators make to the meta device, also those that a module puts elsewhere."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether PyTorch's compiler is to be kept out of what follows, which would take loading it."""
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return call_on_meta(func, args, kwargs or {})
+
+
+def call_on_meta(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call an operator there; one that gives back its first argument gives back that."""
+    if func is CONSTANT:
+        return on_meta(func(*args, **kwargs))
+    given, named = on_meta(args), on_meta(kwargs)
+    result = func(*given, **(named | {"device": META} if places(func) else named))
+    return args[0] if given and result is given[0] else result
 
 
 def places(func: Any) -> bool:

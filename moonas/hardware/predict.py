@@ -13,23 +13,6 @@ from moonas.hardware.roofline import Roofline
 from moonas.hardware.table import KernelTable
 from moonas.hardware.trace import Operation, trace
 
-FUSION: dict[str, tuple[str, ...]] = {
-    "onnxruntime": (
-        "native_batch_norm",
-        "relu",
-        "leaky_relu",
-        "hardtanh",
-        "hardswish",
-        "hardsigmoid",
-        "sigmoid",
-        "silu",
-        "gelu",
-        "add",
-    ),
-    "torch": (),
-}
-"""Kinds of operations that a runtime computes with the one before, or that are timed with it, as if it did."""
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -74,7 +57,7 @@ class LatencyModel:
         if isinstance(self.table, Roofline):
             return Prediction(self.scale * self.table.latency_ms(kernels), 1.0)
         found = self.table.sum(kernels)
-        if found.coverage == 0:
+        if found.coverage == 0 and not self.table.predicts_others:
             raise MoonasError(
                 f"the latency cannot be predicted: some of the {len(kernels)} kernels are not among the "
                 f"{len(self.table.times)} times that were measured, and these are too few to predict others"

@@ -11,7 +11,7 @@ from torch import nn
 from moonas.hardware.kernels import Kernel
 
 _FEWEST, _MOST = 30, 1000
-_UNSEEN = 0.005
+_UNSEEN = 0.0025
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def kernel_space(
     *,
     progress: Callable[[int, int], None] = lambda networks, kernels: None,
 ) -> KernelSpace:
-    """Draw networks until no more than 1 in 200 of their kernels is new, at least 30 and at most 1,000.
+    """Draw networks until no more than 1 in 400 of their kernels is new, at least 30 and at most 1,000.
 
     Args:
         networks: drawn at random, as many as are asked for.

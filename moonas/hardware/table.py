@@ -39,8 +39,11 @@ class KernelTable:
     """Kernels that were measured; others are predicted by costs fitted to these."""
 
     def __init__(self, times: Iterable[KernelTime] = ()):
-        """Take what was measured; of a key that comes again the last counts."""
-        self.times: Mapping[str, KernelTime] = {time.key: time for time in times}
+        """Take what was measured; of a key that comes again, as a call does, the median counts."""
+        every: dict[str, list[KernelTime]] = {}
+        for time in times:
+            every.setdefault(time.key, []).append(time)
+        self.times: Mapping[str, KernelTime] = {key: _middle(same) for key, same in every.items()}
 
     def sum(self, kernels: Sequence[Kernel]) -> KernelSum:
         """Add up the kernels of a network, and the call."""
@@ -66,13 +69,27 @@ class KernelTable:
             all_us += abs(added)
         return KernelSum(total_us / 1000, covered_us / all_us if all_us and is_known else 0.0)
 
+    @property
+    def predicts_others(self) -> bool:
+        """Whether it has enough kernels to tell what others cost."""
+        return len(self._telling) >= FEWEST_NETWORKS
+
+    @cached_property
+    def _telling(self) -> list[KernelTime]:
+        return [time for time in self.times.values() if time.microseconds >= _LEAST_US and time.work.kernels]
+
     @cached_property
     def roofline(self) -> Roofline:
         """The costs that the measured kernels have by what they do; all 0 where they are too few to tell."""
-        known = [time for time in self.times.values() if time.microseconds >= _LEAST_US and time.work.kernels]
-        if len(known) < FEWEST_NETWORKS:
+        if not self.predicts_others:
             return Roofline()
+        known = self._telling
         return fit([time.work for time in known], [time.microseconds / 1000 for time in known], tied=SEVEN)
+
+
+def _middle(times: Sequence[KernelTime]) -> KernelTime:
+    """The median of times of one kernel; of an even number the slower of the two in the middle."""
+    return sorted(times, key=lambda time: time.microseconds)[len(times) // 2]
 
 
 def read_table(path: Path) -> KernelTable:

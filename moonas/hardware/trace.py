@@ -9,10 +9,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from moonas.hardware.meta import META, Made, form, is_flat, on_meta, places, signature, storage, tensors
+from moonas.hardware.meta import CONSTANT, META, Made, OnMeta, call_on_meta, form, is_flat, signature, storage, tensors
 from moonas.hardware.twin import meta_twin
 
 INPUT = -1
@@ -21,8 +20,6 @@ TENSOR = "tensor"
 """In place of an argument: one of the tensors that are read."""
 _MOST_KNOWN = 100_000
 _UNSAFE_VIEW = torch.ops.aten._unsafe_view.default
-_CONSTANT = torch.ops.aten.lift_fresh.default
-"""What `torch.tensor` calls in the end."""
 Arguments = tuple[tuple[str, Any], ...]
 """Names and values."""
 
@@ -86,11 +83,11 @@ def trace(module: nn.Module, input_shape: Sequence[int], *, batch: int = 1) -> t
     )
 
 
-class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Recorder(OnMeta):  # type: ignore[no-untyped-call]
     """Records operations, and answers from memory what was asked before: most of a trace goes into shapes.
 
     Who made a tensor is known by its storage: a view has that of what it shows, and what is written in place has that
-    of before. All tensors that are made go to the meta device.
+    of before.
 
     Attributes:
         calls: each operation, and who made its inputs.
@@ -102,11 +99,6 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._makers = {storage(inputs): INPUT}
         self._alive = [inputs]  # the number of a storage may come again once it is gone
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Whether PyTorch's compiler is to be kept out of the following, which would take loading it."""
-        return False
-
     def makers(self, value: Any) -> set[int | None]:
         """The numbers of the operations that made the tensors in a value."""
         return {self._makers.get(storage(tensor)) for tensor in tensors(value)}
@@ -114,8 +106,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func.is_view or func is _UNSAFE_VIEW:
-            result = func(*args, **kwargs)
-            return on_meta(result) if func is _CONSTANT else result
+            return call_on_meta(func, args, kwargs) if func is CONSTANT else func(*args, **kwargs)
         read: list[torch.Tensor] = []
         result, operation = _call(func, args, kwargs, (func, signature(args, read), signature(kwargs, read)))
         if operation is None:
@@ -138,10 +129,7 @@ def _call(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], key: Any) -
         made, operation = _known[key]
         return made.again(args), operation
     first = form(args[0]) if args and isinstance(args[0], torch.Tensor) else None
-    given, named = on_meta(args), on_meta(kwargs)
-    result = func(*given, **(named | {"device": META} if places(func) else named))
-    if given and result is given[0]:
-        result = args[0]
+    result = call_on_meta(func, args, kwargs)
     operation = _describe(func, args, kwargs, result)
     if len(_known) >= _MOST_KNOWN:
         _known.clear()

@@ -77,13 +77,14 @@ class _Writer:
         from moonas.hardware.kernel_times import added_work, together
         from moonas.hardware.replay import Nothing, Rest
 
-        groups, networks = [GroupSpec(kind="call", files=(self.model(Nothing()),))], profiling.proof()
+        call, networks = GroupSpec(kind="call", files=(self.model(Nothing()),)), profiling.proof()
+        groups: list[GroupSpec] = []
         for some in together(space.kernels):
             comparisons = [
                 ComparisonSpec(key=c.key, whole=c.whole, less=c.less, times=c.times) for c in some.comparisons
             ]
             files = tuple(map(self.model, some.modules))
-            groups.append(GroupSpec(kind="kernels", files=files, comparisons=tuple(comparisons)))
+            groups += call, GroupSpec(kind="kernels", files=files, comparisons=tuple(comparisons))
             done = sum(len(group.comparisons) for group in groups)
             progress(f"{done:,} of {len(space.kernels):,} kernels exported")
         timed = tuple(self.network(profiling, each) for each in networks)

@@ -59,14 +59,15 @@ def import_results(path: Path, *, name: str | None = None, folder: Path = Path("
 
 
 def kernel_times(results: ResultsSpec) -> list[KernelTime]:
-    """What the kernels took, the call first."""
+    """What the kernels took, and before each group of them a call."""
     from moonas.hardware.kernel_times import Comparison, call_time
     from moonas.hardware.roofline import Work
 
     works = results.manifest.works
-    times = [call_time(_latencies(results.groups[0])[0])]
+    times: list[KernelTime] = []
     for group, result in zip(results.manifest.groups, results.groups, strict=True):
         found = _latencies(result)
+        times += [call_time(found[0])] if group.kind == "call" else []
         compared = (Comparison(c.key, Work(*works[c.key]), c.whole, c.less, c.times) for c in group.comparisons)
         times += [comparison.time(found) for comparison in compared]
     return times

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from moonas import content
-from moonas.errors import SpecError, UnknownNameError, choose_from
+from moonas.errors import MoonasError, SpecError, UnknownNameError, choose_from
 from moonas.registry import ENCODINGS
 from moonas.spec.compound_scaling import CompoundScalingSpec
 from moonas.spec.darts import DARTSSpec
@@ -18,7 +18,7 @@ from moonas.spec.overrides import apply_overrides
 from moonas.spec.regnet import RegNetSpec
 from moonas.spec.staged_cnn import StagedCNNSpec
 from moonas.spec.transformer import TransformerSpec
-from moonas.spec.validation import validate
+from moonas.spec.validation import SpecModel, validate
 from moonas.spec.wording import wrong_type
 
 FAMILY_SPECS: Mapping[str, type[EncodingSpec]] = {
@@ -85,3 +85,12 @@ def load_encoding(
     document.tree.setdefault("name", path.stem)
     apply_overrides(document, overrides or {}, {path: f"--set {path}" for path in overrides or {}})
     return validate_encoding(document.tree, document)
+
+
+def file_of(encoding: SpecModel) -> str | None:
+    """The name of the file that holds an encoding; None where a problem holds it itself, or it is a function's."""
+    try:
+        path = content.find("encodings", encoding.name) if isinstance(encoding, EncodingSpec) else None
+        return path.stem if path is not None and load_encoding(str(path)) == encoding else None
+    except MoonasError:
+        return None

@@ -80,10 +80,11 @@ class ManifestSpec(SpecModel):
     def mistakes(self) -> Iterator[Mistake]:
         """Refuse what cannot become a table."""
         kinds = [group.kind for group in self.groups]
-        if kinds[:1] != ["call"] or kinds[-1:] != ["networks"] or set(kinds[1:-1]) - {"kernels"}:
-            yield ("groups",), "must be the call, kernels and networks, in this order"
-        elif len(self.groups[0].files) != 1:
-            yield ("groups", 0), "must time one model, the call"
+        calls = (i for i, group in enumerate(self.groups) if group.kind == "call" and len(group.files) != 1)
+        if kinds[:1] != ["call"] or kinds[-1:] != ["networks"] or "networks" in kinds[:-1]:
+            yield ("groups",), "must be a call, kernels and calls, and at last networks"
+        elif (wrong := next(calls, None)) is not None:
+            yield ("groups", wrong), "must time one model, the call"
         elif len(self.groups[-1].files) != len(self.networks):
             yield ("networks",), f"must list the kernels of {len(self.groups[-1].files)}, are {len(self.networks)}"
         compared = (each.key for group in self.groups for each in group.comparisons)

@@ -13,7 +13,7 @@ from moonas.encoding.catalogue import encoding_of
 from moonas.encoding.encoding import Encoding, Gene
 from moonas.encoding.laws import check_coding
 from moonas.errors import SpecError, choose_from, one_line
-from moonas.hardware.device import DeviceProfile
+from moonas.hardware.device import FUSION, DeviceProfile
 from moonas.problem.objective import Constraint, Objective
 from moonas.problem.trial import Budget
 from moonas.registry import STRATEGIES, import_path
@@ -106,7 +106,8 @@ def assemble_device(spec: ProblemSpec) -> DeviceProfile:
 
 def device_profile(spec: DeviceSpec) -> DeviceProfile:
     """Make what times networks, or says how their latencies came about."""
-    return DeviceProfile(**spec.model_dump(include={field.name for field in fields(DeviceProfile)}))
+    said = spec.model_dump(include={field.name for field in fields(DeviceProfile)})
+    return DeviceProfile(**said | {"fusion": spec.fusion or FUSION.get(spec.runtime, ())})
 
 
 def assemble_latency_model(spec: DeviceSpec, table: KernelTable | None = None) -> LatencyModel:
@@ -126,7 +127,7 @@ def assemble_latency_model(spec: DeviceSpec, table: KernelTable | None = None) -
     if table is None and spec.table is not None:
         table = read_table(Path(spec.table))
     costs = Roofline(**spec.roofline.model_dump()) if spec.roofline else Roofline()
-    return LatencyModel(spec.batch, spec.fusion, table or costs, spec.scale)
+    return LatencyModel(spec.batch, device_profile(spec).fusion, table or costs, spec.scale)
 
 
 def assemble_strategy(

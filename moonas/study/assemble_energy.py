@@ -113,9 +113,7 @@ def assemble_energy(spec: ProblemSpec, task: Task) -> list[Evaluator]:
         return [*tried, MeteredEnergyEvaluator(ENERGY_COLUMNS, load, measure)]
     power = spec.device.power
     assert power is not None, "what is modelled has what it is modelled by"
-    model = EnergyModel(
-        power.multiply_add_pj, power.byte_pj, power.static_w, fusion=spec.device.fusion, batch=spec.device.batch
-    )
+    model = EnergyModel(power.multiply_add_pj, power.byte_pj, power.static_w, fusion=device.fusion, batch=device.batch)
     gated = spec.device.is_live and "latency_ms" not in spec.tabled
     return [ModelledEnergyEvaluator(ENERGY_COLUMNS, task, model.estimate, gated=gated)]
 

@@ -15,6 +15,7 @@ from moonas.report import check as tables
 from moonas.report import check_words as words
 from moonas.report.prediction import prediction_remarks
 from moonas.report.table import unmeasured_notes
+from moonas.spec.encoding import file_of
 from moonas.spec.metric import metric_of
 from moonas.study.assemble_evaluation import load_data, task_of
 from moonas.study.assemble_halving import check_fidelities
@@ -103,7 +104,7 @@ def check_of(
     said = [*remarks_on_data(spec, data)]
     devices = predicted_devices(spec)
     if devices:
-        said += prediction_remarks(networks, devices=devices, encoding=spec.encoding.name, task=task_of(spec, data))
+        said += prediction_remarks(networks, devices=devices, encoding=file_of(spec.encoding), task=task_of(spec, data))
     return _conclude(study, networks, draw, measured, unmeasured(spec, evaluators), said)
 
 

@@ -28,7 +28,6 @@ _NEEDS = {
     "zero_cost": "needs passes over data",
     "latency": "is timed",
     "energy": "is metered, or modelled from a latency that is timed",
-    "static": "takes long, and nothing depends on it",
 }
 
 
@@ -43,7 +42,7 @@ def cheap_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Evalua
     """
     # Nothing is trained: which precision would be faster need not be found out.
     wanted = metered(settled(computed_by(spec, spec.training.processor, "float32"), data))
-    every = assemble_evaluators(wanted.model_copy(update={"record": recorded(spec)}), data)
+    every = assemble_evaluators(wanted, data)
     cheap = tuple(evaluator for evaluator in every if not evaluator.gated)
     if all(isinstance(evaluator, TableEvaluator) for evaluator in every):
         return cheap
@@ -56,11 +55,6 @@ def cheap_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Evalua
     if any("flops" in evaluator.metrics for evaluator in cheap):
         cheap, tasks = tuple(joined([*cheap, RunEvaluator((), whole)])), [task for task in tasks if task != whole]
     return *cheap, *(_dry_run(spec, task) for task in dict.fromkeys(tasks))
-
-
-def recorded(spec: ProblemSpec) -> tuple[str, ...]:
-    """What is measured though nothing depends on it: not multiply-adds, which take longer than all the rest."""
-    return tuple(name for name in spec.record if name != "flops" or name in spec.tabled)
 
 
 def _dry_run(spec: ProblemSpec, task: Task) -> DryRunEvaluator:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from moonas import content
-from moonas.errors import MoonasError
 from moonas.report.prediction import prediction_remarks
 from moonas.report.remarks import remarks
 from moonas.report.timed_front import timing_remarks
-from moonas.spec.encoding import load_encoding
+from moonas.spec.encoding import file_of
 from moonas.study.assemble_energy import why_modelled
 from moonas.study.columns import predicted_devices
 from moonas.study.study import Study
@@ -33,15 +31,8 @@ def retrospect(study: Study, trials: pd.DataFrame, front: pd.DataFrame) -> list[
     )
     devices = predicted_devices(study.spec)
     if devices:
-        said += prediction_remarks(trials, front, devices=devices, encoding=_named(study), task=study.task)
+        said += prediction_remarks(
+            trials, front, devices=devices, encoding=file_of(study.spec.encoding), task=study.task
+        )
     why_not = why_not_timed(study.spec) if len(front) else ""
     return [*said, *timing_remarks(front), *filter(None, [why_not])]
-
-
-def _named(study: Study) -> str | None:
-    """The name of the file that holds the encoding; None where the problem holds it itself, or nobody finds it here."""
-    try:
-        path = content.find("encodings", study.spec.encoding.name)
-        return path.stem if load_encoding(str(path)) == study.spec.encoding else None
-    except MoonasError:
-        return None

@@ -66,3 +66,7 @@ def test_of_operators_that_fvcore_may_see_otherwise_nothing_is_said() -> None:
 
     assert flops_of(trace(Computed(attention), SHAPE)) is None
     assert flops_of(trace(nn.GroupNorm(2, 4), SHAPE)) is None
+    assert flops_of(trace(nn.InstanceNorm2d(4), SHAPE)) is None
+    assert flops_of(trace(nn.BatchNorm2d(4, track_running_stats=False), SHAPE)) is None
+    assert flops_of(trace(nn.AdaptiveAvgPool1d(1), (4, 6))) is None
+    assert flops_of(trace(nn.AdaptiveAvgPool1d(3), (4, 6))) is None

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from moonas.errors import MoonasError
+from moonas.hardware.device import FUSION
 from moonas.hardware.kernel_times import CALL, KernelTime
 from moonas.hardware.kernels import Kernel, kernels_of
-from moonas.hardware.predict import FUSION
 from moonas.hardware.roofline import Work, work_of
 from moonas.hardware.table import COLUMNS, KernelTable, append_rows, read_table
 from moonas.hardware.trace import trace
@@ -93,9 +93,11 @@ def test_a_table_that_is_not_there_or_cannot_be_written_is_said(tmp_path: Path) 
         append_rows(tmp_path, [CALLED])
 
 
-def test_of_a_key_that_comes_again_the_last_counts(path: Path) -> None:
-    append_rows(path, [timed(4, 7.0), timed(4, 3.0)])
-    assert read_table(path).times[kernel(4).key].microseconds == 3.0
+def test_of_a_key_that_comes_again_the_median_counts(path: Path) -> None:
+    append_rows(path, [timed(4, 7.0), timed(4, 3.0), timed(8, 1.0), timed(4, 4.0), timed(8, 2.0)])
+    times = read_table(path).times
+    assert times[kernel(4).key].microseconds == 4.0
+    assert times[kernel(8).key].microseconds == 2.0
 
 
 @given(st.lists(st.sampled_from(WIDTHS), max_size=8))

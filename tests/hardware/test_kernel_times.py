@@ -10,7 +10,7 @@ from torch import nn
 
 from moonas.hardware import kernel_times
 from moonas.hardware.device import DeviceProfile
-from moonas.hardware.kernel_times import CALL, KernelTime, time_call, time_kernels, times_at_once
+from moonas.hardware.kernel_times import CALL, KernelTime, time_kernels, times_at_once
 from moonas.hardware.kernels import Kernel, kernels_of
 from moonas.hardware.latency import Latency
 from moonas.hardware.replay import KernelInContext, Nothing, Replayed, SideBySide, place_of
@@ -40,7 +40,7 @@ class Laboratory:
     """Stands for the runtime and the clock: parts have known costs.
 
     Attributes:
-        groups: the modules that were timed together, in order.
+        groups: the modules that were timed together, in order, but for calls.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,8 @@ class Laboratory:
         self, timed: Sequence[Any], device: Any, *, before: Sequence[Any], seed: int, patience: int = 0
     ) -> list[Latency]:
         modules = [self._modules[id(each)] for each in timed]
-        self.groups.append(modules)
+        if isinstance(modules[0], SideBySide):
+            self.groups.append(modules)
         for each, prior in zip(timed, before, strict=True):
             prior()
             each()
@@ -111,7 +112,8 @@ def layers(count: int) -> list[Kernel]:
 
 
 def times(kernels: Sequence[Kernel]) -> list[list[KernelTime]]:
-    return list(time_kernels(kernels, DEVICE, weight_bytes=40_000))
+    """Of kernels, without the calls."""
+    return [group[1:] for group in time_kernels(kernels, DEVICE, weight_bytes=40_000)]
 
 
 def test_a_kernel_takes_the_difference_to_its_context(lab: Laboratory) -> None:
@@ -128,7 +130,7 @@ def test_a_kernel_takes_the_difference_to_its_context(lab: Laboratory) -> None:
 
 
 def test_the_kernels_of_a_chain_and_the_call_add_up_to_the_network(lab: Laboratory) -> None:
-    table = KernelTable([time_call(DEVICE, weight_bytes=40_000), *times(chain())[0]])
+    table = KernelTable(next(time_kernels(chain(), DEVICE, weight_bytes=40_000)))
     found = table.sum(chain())
     assert found.latency_ms == pytest.approx((CALL_US + sum(map(cost_us, chain()))) / 1000)
     assert found.coverage == pytest.approx(1)
@@ -179,15 +181,21 @@ def test_a_group_is_given_before_the_next_is_timed(lab: Laboratory, monkeypatch:
 def test_before_each_call_comes_the_rest_of_the_network_and_a_copy(lab: Laboratory) -> None:
     times(layers(1))
     assert lab.done == [
+        *("Rest 0", "Nothing 0"),
         *("Rest 0", "SideBySide 1", "SideBySide 0"),
         *("Rest 0", "SideBySide 1", "SideBySide 0"),
     ]
 
 
-def test_a_call_is_timed_after_the_rest_of_the_network(lab: Laboratory) -> None:
-    found = time_call(DEVICE, weight_bytes=40_000)
-    assert (found.key, found.microseconds, found.work.calls) == (CALL, pytest.approx(CALL_US), 1)
-    assert lab.done == ["Rest 0", "Nothing 0"]
+def test_with_each_group_a_call_is_timed_after_the_rest_of_the_network(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel_times, "_TOGETHER", 2)
+    found = list(time_kernels(layers(4), DEVICE, weight_bytes=40_000))
+    assert len(found) == 2
+    for group in found:
+        assert (group[0].key, group[0].microseconds, group[0].work.calls) == (CALL, pytest.approx(CALL_US), 1)
+    assert lab.done[:2] == ["Rest 0", "Nothing 0"]
 
 
 def test_nothing_takes_no_time(lab: Laboratory) -> None:
@@ -199,5 +207,5 @@ def test_nothing_takes_no_time(lab: Laboratory) -> None:
 def test_kernels_are_timed_in_both_runtimes(runtime: Any) -> None:
     device = DeviceProfile("here", "measured", "cpu", runtime, 1, 1, 2, 0.001)
     (found,) = time_kernels(chain(), device, weight_bytes=40_000)
-    assert {time.key for time in found} == {kernel.key for kernel in chain()}
-    assert time_call(device, weight_bytes=40_000).microseconds > 0
+    assert {time.key for time in found} == {CALL, *(kernel.key for kernel in chain())}
+    assert found[0].microseconds > 0

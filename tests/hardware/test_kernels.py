@@ -9,8 +9,8 @@ from torch import nn
 
 from moonas.content import shipped_folder
 from moonas.encoding.catalogue import encoding_of
+from moonas.hardware.device import FUSION
 from moonas.hardware.kernels import Kernel, alive, kernels_of
-from moonas.hardware.predict import FUSION
 from moonas.hardware.trace import trace
 from moonas.network.architecture import Task
 from moonas.spec.encoding import load_encoding

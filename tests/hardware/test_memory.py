@@ -11,8 +11,8 @@ from allocations import ANY, CONVOLUTIONS, allocated_bytes
 from torch import nn
 
 from moonas.encoding.catalogue import encoding_of
+from moonas.hardware.device import FUSION
 from moonas.hardware.memory import peak_activation_bytes
-from moonas.hardware.predict import FUSION
 from moonas.network.architecture import Task
 from moonas.spec.encoding import load_encoding
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from moonas.content import shipped_folder
 from moonas.encoding.catalogue import encoding_of
+from moonas.hardware.device import FUSION
 from moonas.hardware.kernels import Kernel, kernels_of
-from moonas.hardware.predict import FUSION
 from moonas.hardware.replay import KernelInContext, Nothing, Replayed, Rest, context_of, place_of
 from moonas.hardware.runtime import to_onnx
 from moonas.hardware.trace import trace

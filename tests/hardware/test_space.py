@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from torch import nn
 
+from moonas.hardware.device import FUSION
 from moonas.hardware.kernels import Kernel, kernels_of
-from moonas.hardware.predict import FUSION
 from moonas.hardware.space import kernel_space
 from moonas.hardware.trace import trace
 

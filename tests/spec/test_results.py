@@ -126,8 +126,8 @@ def _with(value: Any, *path: Any) -> Callable[[Any], None]:
         (_without("manifest", "works", "convolution"), "manifest.works: lacks the kernel 'convolution'"),
         (_with(["sum"], "manifest", "networks", 0), "manifest.works: lacks the kernel 'sum'"),
         (_without("manifest", "networks", 0), "manifest.networks: must list the kernels of 1, are 0"),
-        (_without("manifest", "groups", 0), "manifest.groups: must be the call, kernels and networks, in this order"),
-        (_with([], "manifest", "groups"), "manifest.groups: must be the call, kernels and networks, in this order"),
+        (_without("manifest", "groups", 0), "manifest.groups: must be a call, kernels and calls, and at last networks"),
+        (_with([], "manifest", "groups"), "manifest.groups: must be a call, kernels and calls, and at last networks"),
         (_with(["a", "b"], "manifest", "groups", 0, "files"), "manifest.groups.0: must time one model, the call"),
         (
             _with(2, "manifest", "groups", 1, "comparisons", 0, "less"),

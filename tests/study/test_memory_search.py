@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import moonas
+from moonas.hardware.device import FUSION
 from moonas.hardware.memory import peak_activation_bytes
-from moonas.hardware.predict import FUSION
 
 Make = Callable[..., moonas.Study]
 

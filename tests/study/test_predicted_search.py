@@ -14,7 +14,6 @@ from moonas.errors import RunFolderError, SpecError
 from moonas.spec.load import load_problem
 from moonas.study.assemble import assemble_latency_model
 from moonas.study.environment import machine
-from moonas.study.retrospect import retrospect
 
 Make = Callable[..., moonas.Study]
 
