@@ -17,6 +17,7 @@ import moonas
 from moonas.cli import app
 from moonas.errors import MoonasError
 from moonas.evaluation.evaluator import Candidate
+from moonas.evaluation.looking import LookingEvaluator
 from moonas.evaluation.static import StaticEvaluator
 from moonas.study.check import Check
 
@@ -187,7 +188,7 @@ def test_networks_that_are_not_in_a_table_are_counted_as_one_failure(here: Path,
     (failure,) = found.failures.to_dict("records")
     assert failure["networks"] == 12
     assert failure["reason"].startswith("table table.csv has no row for ")
-    assert found.metrics["metric"].tolist() == ["accuracy", "params", "size_mb"]
+    assert found.metrics["metric"].tolist() == ["accuracy", "params", "flops", "size_mb"]
 
 
 def test_a_network_runs_once_at_the_resolution_of_its_training(here: Path) -> None:
@@ -219,7 +220,7 @@ def test_trainings_that_do_not_fit_the_data_are_said(here: Path) -> None:
 def test_latencies_that_are_predicted_are_cheap_and_say_what_they_are() -> None:
     objectives = [{"metric": "params"}, {"metric": "latency_ms"}, {"metric": "latency_ms@t4", "at_most": 0.1}]
     found = moonas.check("mine.yaml", samples=8, overrides={"device": "raspberry_pi_4", "objectives": objectives})
-    assert found.metrics["metric"].tolist() == ["params", "size_mb", "latency_ms", "latency_ms@t4"]
+    assert found.metrics["metric"].tolist() == ["params", "flops", "size_mb", "latency_ms", "latency_ms@t4"]
     assert found.metrics["best"].notna().all()
     assert found.limits["limit"].tolist() == ["latency_ms@t4 <= 0.1", "all of them"]
     assert 0 < found.limits["networks"].iloc[0] < 8
@@ -231,7 +232,7 @@ def test_latencies_that_are_predicted_are_cheap_and_say_what_they_are() -> None:
 def test_latencies_that_are_timed_are_left_out_beside_those_that_are_predicted() -> None:
     objectives = [{"metric": "latency_ms"}, {"metric": "latency_ms@t4"}]
     found = moonas.check("mine.yaml", samples=2, overrides={"objectives": objectives})
-    assert found.metrics["metric"].tolist() == ["params", "size_mb", "latency_ms@t4"]
+    assert found.metrics["metric"].tolist() == ["params", "flops", "size_mb", "latency_ms@t4"]
     assert "Not looked at: latency_ms (is timed)." in found.summary
 
 
@@ -243,10 +244,10 @@ def relus(module: nn.Module, context: Any) -> float:
 def test_cheap_functions_take_part_and_dear_ones_are_left_out() -> None:
     objectives = [moonas.objective(relus, goal="minimize"), {"metric": "params"}]
     found = moonas.check("mine.yaml", samples=3, overrides={"objectives": objectives})
-    assert found.metrics["metric"].tolist() == ["params", "size_mb", "relus"]
+    assert found.metrics["metric"].tolist() == ["params", "flops", "size_mb", "relus"]
     dear = [moonas.objective(relus, goal="minimize", cost="dear"), {"metric": "params"}]
     found = moonas.check("mine.yaml", samples=3, overrides={"objectives": dear})
-    assert found.metrics["metric"].tolist() == ["params", "size_mb"]
+    assert found.metrics["metric"].tolist() == ["params", "flops", "size_mb"]
     assert "relus (is dear)" in found.summary[-1]
 
 
@@ -276,15 +277,15 @@ def test_a_run_folder_is_checked_by_its_problem(here: Path) -> None:
 
 
 def test_an_interruption_ends_it_at_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    evaluate, counted = StaticEvaluator.evaluate, []
+    evaluate, counted = LookingEvaluator.evaluate, []
 
-    def interrupted(self: StaticEvaluator, candidates: Any) -> Any:
+    def interrupted(self: LookingEvaluator, candidates: Any) -> Any:
         counted.append(1)
         if len(counted) == 5:
             signal.raise_signal(signal.SIGINT)
         return evaluate(self, candidates)
 
-    monkeypatch.setattr(StaticEvaluator, "evaluate", interrupted)
+    monkeypatch.setattr(LookingEvaluator, "evaluate", interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     try:
         result = command("mine.yaml")

@@ -182,7 +182,9 @@ class Measure:
     def __call__(self, inferences: Sequence[Any]) -> list[Any]:
         widths = [inference() for inference in inferences]
         self.timed.append(widths)
-        return [SimpleNamespace(best=self.best(w), median=w + 1.0, p90=w + 2.0, uncertainty=0.0) for w in widths]
+        return [
+            SimpleNamespace(best=self.best(w), median=w + 1.0, p90=w + 2.0, uncertainty=0.0, wall=None) for w in widths
+        ]
 
 
 def test_those_that_run_are_timed_in_one_batch_and_in_order() -> None:
