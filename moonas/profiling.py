@@ -160,7 +160,11 @@ def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
     known = read_table(profiling.table_path).times if profiling.table_path.exists() else {}
     missing = [kernel for kernel in space.kernels if kernel.key not in known]
     before = done = len(space.kernels) - len(missing)
-    for times in time_kernels(missing, device, weight_bytes=space.weight_bytes, seed=profiling.seed):
+
+    def told(rounds: int) -> None:
+        progress(f"{done:,} of {len(space.kernels):,} kernels measured, the next {rounds} times of {device.rounds}")
+
+    for times in time_kernels(missing, device, weight_bytes=space.weight_bytes, seed=profiling.seed, told=told):
         append_rows(profiling.table_path, times)
         done += sum(each.key != CALL for each in times)
         progress(f"{done:,} of {len(space.kernels):,} kernels measured")

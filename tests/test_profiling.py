@@ -226,16 +226,16 @@ def test_a_folder_that_cannot_be_written_is_said_at_once(monkeypatch: pytest.Mon
 
 def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch, timed: list[int]) -> None:
     monkeypatch.setattr(kernel_times, "_TOGETHER", 3)
-    real = kernel_times._time_together
+    real = kernel_times.measure
 
-    def interrupted(*args: Any) -> Any:
+    def interrupted(*args: Any, **options: Any) -> Any:
         path = planned().table_path
         if path.exists() and len(read_table(path).times) > 3:
             raise KeyboardInterrupt
-        return real(*args)
+        return real(*args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(kernel_times, "_time_together", interrupted)
+        patch.setattr(kernel_times, "measure", interrupted)
         result = moonas_command(COMMAND)
     assert result.exit_code == 130
     assert "The same command goes on" in result.stderr

@@ -86,6 +86,7 @@ def measure(
     before: Sequence[Inference] | None = None,
     patience: int = 0,
     seed: int = 0,
+    told: Callable[[int], None] = lambda rounds: None,
 ) -> list[Latency]:
     """Time inferences in interleaved rounds.
 
@@ -95,6 +96,7 @@ def measure(
         before: for each inference what is done before each call of it, untimed.
         patience: further rounds for those whose even and odd rounds differ by more than 5 %, at most.
         seed: of the orders.
+        told: called with the rounds that were timed.
     """
     clock = _time_cuda if device.processor == "cuda" else _time_cpu
     prior = before or [_nothing] * len(inferences)
@@ -109,6 +111,7 @@ def measure(
                 visits[i].add(partial(clock, inferences[i], calls[i], prior[i]))
                 if clock is _time_cuda:
                     visits[i].walls += _time_waiting(inferences[i])
+            told(number + 1)
     return [each.summary() for each in visits]
 
 

@@ -64,11 +64,11 @@ class Laboratory:
         return self.prepare_parts(module, (), device, copies=1)[0]
 
     def measure(
-        self, timed: Sequence[Any], device: Any, *, before: Sequence[Any], seed: int, patience: int = 0
+        self, timed: Sequence[Any], device: Any, *, before: Sequence[Any], seed: int, told: Callable[[int], None]
     ) -> list[Latency]:
         modules = [self._modules[id(each)] for each in timed]
-        if isinstance(modules[0], SideBySide):
-            self.groups.append(modules)
+        self.groups.append(modules[1:])
+        told(device.rounds)
         for each, prior in zip(timed, before, strict=True):
             prior()
             each()
@@ -196,6 +196,20 @@ def test_with_each_group_a_call_is_timed_after_the_rest_of_the_network(
     for group in found:
         assert (group[0].key, group[0].microseconds, group[0].work.calls) == (CALL, pytest.approx(CALL_US), 1)
     assert lab.done[:2] == ["Rest 0", "Nothing 0"]
+
+
+def test_it_is_told_how_many_rounds_were_timed(lab: Laboratory) -> None:
+    rounds: list[int] = []
+    list(time_kernels(layers(1), DEVICE, weight_bytes=40_000, told=rounds.append))
+    assert rounds == [DEVICE.rounds]
+
+
+def test_weights_of_kernels_that_are_timed_together_fit_in_memory(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernels = layers(6)  # of 4, 8, .. 24 weights, each four times
+    monkeypatch.setattr(kernel_times, "_MOST_WEIGHT_BYTES", 4 * 4 * 30)
+    assert [len(group) for group in times(kernels)] == [3, 1, 1, 1]
 
 
 def test_nothing_takes_no_time(lab: Laboratory) -> None:
