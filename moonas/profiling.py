@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 _SECONDS_TO_LOAD = 0.04
 """Of each that is timed; `remote/measure.py` says the same."""
+UP_TO_S = 30.0
+"""So long whole networks are timed for ten times as many rounds; `remote/measure.py` says the same. A shared machine is
+slower for half a minute at a time."""
 Progress = Callable[[str], None]
 
 
@@ -237,7 +240,7 @@ def _proved(profiling: Profiling, spec: DeviceSpec, table: KernelTable, progress
     networks = profiling.proof()
     progress(f"{len(networks)} networks are timed, to see how well the table predicts them")
     timed = [prepare(network, profiling.task.input_shape, device) for network in networks]
-    found = measure(timed, device, patience=device.rounds, seed=profiling.seed)
+    found = measure(timed, device, up_to_s=UP_TO_S, patience=device.rounds, seed=profiling.seed)
     around = surroundings()
     sums = [table.sum(profiling.kernels(network)).latency_ms for network in networks]
     proof = proved(spec, timed=found, sums_ms=sums, environment=around)

@@ -22,7 +22,7 @@ from moonas.hardware.predict import LatencyModel
 from moonas.hardware.runtime import prepare
 from moonas.hardware.table import KernelTable, read_table
 from moonas.hardware.trace import trace
-from moonas.profiling import built
+from moonas.profiling import UP_TO_S, built
 from moonas.report.table import print_frame
 from moonas.run import parse_assignments
 from moonas.show import task_for
@@ -67,7 +67,8 @@ def predictions(
         raise MoonasError(f"{encoding} has {len(modules)} different networks, too few to compare predictions of")
     keep_memory()
     device, model = device_profile(spec), assemble_latency_model(spec)
-    timed_ms = measure([prepare(each, task.input_shape, device) for each in modules], device, patience=device.rounds)
+    ready = [prepare(each, task.input_shape, device) for each in modules]
+    timed_ms = measure(ready, device, up_to_s=UP_TO_S, patience=device.rounds)
     measured = np.array([each.best for each in timed_ms])
     found = [model.predict(each, task.input_shape) for each in modules]
     traces = [trace(each, task.input_shape) for each in modules]

@@ -28,6 +28,7 @@ Quality = Literal["good", "noisy", "bad"]
 """What a timing says of itself."""
 _WARM_UP_CALLS = 5
 _FEWEST_CALLS = 3
+_MORE_ROUNDS = 10
 _STEADY, _BAD = 0.05, 0.15
 _UNDISTURBED = 0.9
 
@@ -84,6 +85,7 @@ def measure(
     device: DeviceProfile,
     *,
     before: Sequence[Inference] | None = None,
+    up_to_s: float = 0.0,
     patience: int = 0,
     seed: int = 0,
     told: Callable[[int], None] = lambda rounds: None,
@@ -94,6 +96,7 @@ def measure(
         inferences: one call for each network; see `moonas.hardware.runtime.prepare`.
         device: gives the rounds, their duration and the clock.
         before: for each inference what is done before each call of it, untimed.
+        up_to_s: there are ten times as many rounds, as long as they take no longer than this, in seconds.
         patience: further rounds for those whose even and odd rounds differ by more than 5 %, at most.
         seed: of the orders.
         told: called with the rounds that were timed.
@@ -104,14 +107,19 @@ def measure(
     visits = [_Visits(device.threads) for _ in inferences]
     with undisturbed(device.threads):
         calls = [_calls_in_a_round(*pair, device, clock) for pair in zip(inferences, prior, strict=True)]
-        for number in range(device.rounds + patience):
-            planned = number < device.rounds
-            wanted = [i for i, each in enumerate(visits) if planned or each.repeatability > _STEADY]
+        number, begun = 0, time.perf_counter_ns()
+        while True:
+            has_time = number < _MORE_ROUNDS * device.rounds and time.perf_counter_ns() - begun < 1e9 * up_to_s
+            going = number < device.rounds or has_time
+            if not going and not patience:
+                break
+            wanted = [i for i, each in enumerate(visits) if going or each.repeatability > _STEADY]
             for i in random.permutation(wanted):
                 visits[i].add(partial(clock, inferences[i], calls[i], prior[i]))
                 if clock is _time_cuda:
                     visits[i].walls += _time_waiting(inferences[i])
-            told(number + 1)
+            number, patience = number + 1, patience if going else patience - 1
+            told(number)
     return [each.summary() for each in visits]
 
 

@@ -37,8 +37,10 @@ except ImportError as error:
 
 SCHEMA_VERSION = 1
 SECONDS_TO_LOAD = 0.04
+UP_TO_S = 30.0
 _WARM_UP_CALLS = 5
 _FEWEST_CALLS = 3
+_MORE_ROUNDS = 10
 _STEADY = 0.05
 
 Call = Callable[[], Any]
@@ -96,11 +98,18 @@ def share_memory() -> None:
 
 
 def measure(
-    calls: Sequence[Call], before: Sequence[Call], settings: dict[str, Any], rounds: int, patience: int, seed: int
+    calls: Sequence[Call],
+    before: Sequence[Call],
+    settings: dict[str, Any],
+    rounds: int,
+    patience: int,
+    seed: int,
+    up_to_s: float = 0.0,
 ) -> list[dict[str, float]]:
     """Time calls in interleaved rounds, after what is done before each, untimed.
 
-    Those whose even and odd rounds differ by more than 5 % get as many further rounds as there is patience for.
+    There are ten times as many rounds, as long as they take no longer than so many seconds. Those whose even and odd
+    rounds differ by more than 5 % get as many further ones as there is patience for.
     """
     random = np.random.default_rng(seed)
     visits = [Visits(settings["threads"]) for _ in calls]
@@ -109,10 +118,16 @@ def measure(
     gc.disable()
     try:
         counts = [_calls_in_a_round(call, prior, settings["round_ms"]) for call, prior in zip(calls, before)]
-        for number in range(rounds + patience):
-            wanted = [i for i, each in enumerate(visits) if number < rounds or each.repeatability() > _STEADY]
+        number, begun = 0, time.perf_counter_ns()
+        while True:
+            has_time = number < _MORE_ROUNDS * rounds and time.perf_counter_ns() - begun < 1e9 * up_to_s
+            going = number < rounds or has_time
+            if not going and not patience:
+                break
+            wanted = [i for i, each in enumerate(visits) if going or each.repeatability() > _STEADY]
             for i in random.permutation(wanted):
                 visits[i].add(calls[i], counts[i], before[i])
+            number, patience = number + 1, patience if going else patience - 1
     finally:
         if collecting:
             gc.enable()
@@ -196,8 +211,10 @@ def measure_group(bundle: Bundle, group: dict[str, Any], rest: Call, rounds: int
         except Exception as error:  # of many kinds, none of which has a name
             sys.exit(f"measure.py: onnxruntime {onnxruntime.__version__} cannot load {name}: {error}")
         before.append(_both(rest, copy) if copy else rest if group["kind"] == "call" else nothing)
-    patience = rounds if group["kind"] == "networks" else 0  # differences are of as many rounds on both sides
-    return measure(calls, before, settings, rounds, patience, bundle.manifest["seed"])
+    is_whole = group["kind"] == "networks"
+    patience = rounds if is_whole else 0  # differences are of as many rounds on both sides
+    up_to_s = UP_TO_S if is_whole else 0.0
+    return measure(calls, before, settings, rounds, patience, bundle.manifest["seed"], up_to_s)
 
 
 def _both(rest: Call, copy: Call) -> Call:

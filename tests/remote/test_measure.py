@@ -101,23 +101,31 @@ class Clock:
 @pytest.mark.parametrize(("rounds", "round_ms", "seed"), [(2, 0.001, 0), (5, 4.0, 1), (3, 20.0, 2)])
 @pytest.mark.parametrize("prepared", [True, False])
 @pytest.mark.parametrize("patience", [0, 4])
+@pytest.mark.parametrize("up_to_s", [0, 1.0])
 def test_both_loops_make_the_same_calls_and_find_the_same_figures(
-    monkeypatch: pytest.MonkeyPatch, rounds: int, round_ms: float, seed: int, prepared: bool, patience: int
+    monkeypatch: pytest.MonkeyPatch,
+    rounds: int,
+    round_ms: float,
+    seed: int,
+    prepared: bool,
+    patience: int,
+    up_to_s: float,
 ) -> None:
     names = "abcde"
     profile = DeviceProfile("here", "measured", "cpu", "onnxruntime", 2, 1, rounds, round_ms)
     here = Clock(monkeypatch, latency)
     before = [here.call(f"before {name}") for name in names] if prepared else None
     expected = latency.measure(
-        [here.call(name) for name in names], profile, before=before, patience=patience, seed=seed
+        [here.call(name) for name in names], profile, before=before, up_to_s=up_to_s, patience=patience, seed=seed
     )
     settings = {"threads": 2, "round_ms": round_ms}
     there = Clock(monkeypatch, measure)
     prior = [there.call(f"before {name}") if prepared else measure.nothing for name in names]
-    found = measure.measure([there.call(name) for name in names], prior, settings, rounds, patience, seed)
+    found = measure.measure([there.call(name) for name in names], prior, settings, rounds, patience, seed, up_to_s)
     assert there.calls == here.calls
     assert [{**_plain(each), "wall": None} for each in found] == [asdict(each) for each in expected]
-    assert any(each.rounds > rounds for each in expected) == (patience > 0)
+    assert all(each.rounds > rounds for each in expected) or not up_to_s
+    assert any(each.rounds > rounds for each in expected) == (patience > 0 or up_to_s > 0)
 
 
 def _plain(figures: dict[str, float]) -> dict[str, float]:
@@ -211,8 +219,8 @@ def test_what_is_done_before_each_call_depends_on_what_is_timed(
 
     monkeypatch.setattr(measure, "load", load)
 
-    def once(calls: Any, prior: Any, settings: Any, rounds: int, patience: int, seed: int) -> list[Any]:
-        assert patience == (rounds if kind == "networks" else 0)
+    def once(calls: Any, prior: Any, settings: Any, rounds: int, patience: int, seed: int, up_to_s: float) -> list[Any]:
+        assert (patience, up_to_s) == ((rounds, 30.0) if kind == "networks" else (0, 0.0))
         return [prior[0](), calls[0]()]
 
     monkeypatch.setattr(measure, "measure", once)
