@@ -195,7 +195,7 @@ def minutes(profiling: Profiling, space: KernelSpace) -> float:
 
     places = {place_of(kernel) for kernel in space.kernels}
     timed = len(space.kernels) + len(places) + 1 + CALIBRATED_ON + VALIDATED_ON
-    return timed * (profiling.device.rounds * profiling.device.round_ms / 1000 + _SECONDS_TO_LOAD) / 60
+    return UP_TO_S / 60 + timed * (profiling.device.rounds * profiling.device.round_ms / 1000 + _SECONDS_TO_LOAD) / 60
 
 
 def described(profiling: Profiling, space: KernelSpace) -> DeviceSpec:

@@ -24,12 +24,8 @@ from moonas.hardware.runtime import Inference, prepare, prepare_parts
 
 CALL = "call"
 """The key of what an inference takes whatever it computes."""
-_TOGETHER = 640
-_TOGETHER_ELSEWHERE = 96
-"""Kernels that are timed side by side, so that their rounds are far apart: for half a minute at a time a machine may be
-slower by half, if it is shared. A small board has no memory for so many, and need not share it."""
-_MOST_WEIGHT_BYTES = 256_000_000
-"""Of kernels that are timed side by side, together; each is there three times."""
+_TOGETHER = 96
+"""Kernels that are timed side by side: what a kill loses, and what a small board has memory for."""
 _TIMES_OF_SMALL_ONES = 4
 _SMALL_MULTIPLY_ADDS, _SMALL_BYTES = 10_000_000, 1_000_000
 
@@ -85,14 +81,15 @@ class Together:
     comparisons: tuple[Comparison, ...]
 
 
-def together(kernels: Sequence[Kernel], *, most: int = _TOGETHER_ELSEWHERE) -> Iterator[Together]:
-    """Divide kernels into so many at a time at most, those of one place together.
+def together(kernels: Sequence[Kernel]) -> Iterator[Together]:
+    """Divide kernels into some dozens at a time, those of one place together.
 
     Those that cannot be computed by themselves are left out: who reads positions or truth values, or is an operator of
     the user's own.
     """
-    for some in _portions(sorted(kernels, key=_context), most):
-        replayed = {kernel: _replayed(kernel) for kernel in some}
+    ordered = sorted(kernels, key=_context)
+    for start in range(0, len(ordered), _TOGETHER):
+        replayed = {kernel: _replayed(kernel) for kernel in ordered[start : start + _TOGETHER]}
         modules = {kernel: module for kernel, module in replayed.items() if module is not None}
         contexts = list(dict.fromkeys(map(_context, modules)))
         less = {context: len(modules) + i for i, context in enumerate(contexts)}
@@ -102,20 +99,6 @@ def together(kernels: Sequence[Kernel], *, most: int = _TOGETHER_ELSEWHERE) -> I
         )
         alone = (SideBySide([context_of(place) for _ in range(times)]) for place, times in contexts)
         yield Together((*modules.values(), *alone), tuple(comparisons))
-
-
-def _portions(kernels: Sequence[Kernel], most: int) -> Iterator[list[Kernel]]:
-    """Divide kernels so that the weights of each part fit in memory."""
-    some, weight_bytes = list[Kernel](), 0
-    for kernel in kernels:
-        added = times_at_once(kernel) * kernel.weight_bytes
-        if some and (len(some) == most or weight_bytes + added > _MOST_WEIGHT_BYTES):
-            yield some
-            some, weight_bytes = [], 0
-        some.append(kernel)
-        weight_bytes += added
-    if some:
-        yield some
 
 
 def times_at_once(kernel: Kernel) -> int:
@@ -153,7 +136,7 @@ def time_kernels(
     seed: int = 0,
     told: Callable[[int], None] = lambda rounds: None,
 ) -> Iterator[list[KernelTime]]:
-    """Time kernels, some hundreds at a time, side by side with what makes their inputs, and with a call.
+    """Time kernels, some dozens at a time, side by side with what makes their inputs, and with a call.
 
     Args:
         kernels: what is timed.
@@ -167,7 +150,7 @@ def time_kernels(
     """
     rest = _rest(weight_bytes, device)
     call = prepare(Nothing(), Nothing.inputs[0].shape[1:], device)
-    for some in filter(lambda group: group.comparisons, together(kernels, most=_TOGETHER)):
+    for some in filter(lambda group: group.comparisons, together(kernels)):
         timed, before = [call], [rest]
         for module in some.modules:
             once, again = prepare_parts(module, module.inputs, device, copies=2)

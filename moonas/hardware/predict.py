@@ -57,11 +57,6 @@ class LatencyModel:
         if isinstance(self.table, Roofline):
             return Prediction(self.scale * self.table.latency_ms(kernels), 1.0)
         found = self.table.sum(kernels)
-        if found.coverage == 0 and not self.table.predicts_others:
-            raise MoonasError(
-                f"the latency cannot be predicted: some of the {len(kernels)} kernels are not among the "
-                f"{len(self.table.times)} times that were measured, and these are too few to predict others"
-            )
         if found.latency_ms <= 0:
             raise MoonasError(
                 f"the latency cannot be predicted: the {len(kernels)} kernels add up to {1000 * found.latency_ms:.3g} "

@@ -28,7 +28,7 @@ class KernelSum:
 
     Attributes:
         latency_ms: before any calibration.
-        coverage: share of it, by absolute values, that is of kernels in the table; 0 where others cannot be predicted.
+        coverage: share of it, by absolute values, that is of kernels in the table.
     """
 
     latency_ms: float
@@ -54,25 +54,30 @@ class KernelTable:
         """Add up kernels of which no more is known than their keys and what work they add, and the call.
 
         What work those add that the table has does not matter.
+
+        Raises:
+            MoonasError: if some are missing, and the table has too few to tell what these cost: a search would take
+                what costs nothing for the best.
         """
         total_us, covered_us, all_us = 0.0, 0.0, 0.0
-        is_known = True
         for key, work in ((CALL, Work()), *kernels):
             time = self.times.get(key)
             if time is not None:
                 added = time.microseconds
                 covered_us += abs(added)
             else:
-                added = 1000 * self.roofline.work_ms(work) if work.kernels else 0.0
-                is_known &= not work.kernels or added > 0
+                added = 1000 * self._predicted_ms(key, work) if work.kernels else 0.0
             total_us += added
             all_us += abs(added)
-        return KernelSum(total_us / 1000, covered_us / all_us if all_us and is_known else 0.0)
+        return KernelSum(total_us / 1000, covered_us / all_us if all_us else 0.0)
 
-    @property
-    def predicts_others(self) -> bool:
-        """Whether it has enough kernels to tell what others cost."""
-        return len(self._telling) >= FEWEST_NETWORKS
+    def _predicted_ms(self, key: str, work: Work) -> float:
+        if len(self._telling) < FEWEST_NETWORKS:
+            raise MoonasError(
+                f"the latency cannot be predicted: the kernel {key} is not in the table, and its {len(self.times)} times "
+                "are too few to predict others"
+            )
+        return self.roofline.work_ms(work)
 
     @cached_property
     def _telling(self) -> list[KernelTime]:
@@ -80,16 +85,14 @@ class KernelTable:
 
     @cached_property
     def roofline(self) -> Roofline:
-        """The costs that the measured kernels have by what they do; all 0 where they are too few to tell."""
-        if not self.predicts_others:
-            return Roofline()
+        """The costs that the measured kernels have by what they do."""
         known = self._telling
         return fit([time.work for time in known], [time.microseconds / 1000 for time in known], tied=SEVEN)
 
 
 def _middle(times: Sequence[KernelTime]) -> KernelTime:
-    """The median of times of one kernel; of an even number the slower of the two in the middle."""
-    return sorted(times, key=lambda time: time.microseconds)[len(times) // 2]
+    """The median of times of one kernel; of an even number the faster of the two in the middle."""
+    return sorted(times, key=lambda time: time.microseconds)[(len(times) - 1) // 2]
 
 
 def read_table(path: Path) -> KernelTable:

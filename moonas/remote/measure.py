@@ -369,7 +369,7 @@ def main() -> None:
     if rounds < 2:
         sys.exit("measure.py: --rounds must be at least 2")
     timed = sum(len(group["files"]) for group in groups)
-    minutes = timed * (rounds * settings["round_ms"] / 1000 + SECONDS_TO_LOAD) / 60
+    minutes = (timed * (rounds * settings["round_ms"] / 1000 + SECONDS_TO_LOAD) + UP_TO_S) / 60
     say(f"{timed:,} models in {len(groups)} groups, about {minutes:.0f} minutes")
     if given.dry_run:
         return

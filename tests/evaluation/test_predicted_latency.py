@@ -87,7 +87,7 @@ def table(*, call: float, others: float, count: int = 6) -> KernelTable:
 @pytest.mark.parametrize(
     ("costs", "reason"),
     [
-        (table(call=5, others=100, count=4), "are not among the 5 times that were measured, and these are too few to"),
+        (table(call=5, others=100, count=4), "is not in the table, and its 5 times are too few to predict others"),
         (table(call=-1e6, others=100), r"kernels add up to -\S+ microseconds, so noisy is their table; measure it"),
     ],
 )

@@ -204,14 +204,6 @@ def test_it_is_told_how_many_rounds_were_timed(lab: Laboratory) -> None:
     assert rounds == [DEVICE.rounds]
 
 
-def test_weights_of_kernels_that_are_timed_together_fit_in_memory(
-    lab: Laboratory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kernels = layers(6)  # of 4, 8, .. 24 weights, each four times
-    monkeypatch.setattr(kernel_times, "_MOST_WEIGHT_BYTES", 4 * 4 * 30)
-    assert [len(group) for group in times(kernels)] == [3, 1, 1, 1]
-
-
 def test_nothing_takes_no_time(lab: Laboratory) -> None:
     assert times([]) == []
     assert lab.groups == []
