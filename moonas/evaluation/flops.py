@@ -64,7 +64,7 @@ _COUNTED: Mapping[str, Callable[[Any], int | None]] = {
 def flops_of(operations: Sequence[Any]) -> int | None:
     """Add up what fvcore would count; additions and activations do not.
 
-    Of networks that somebody wrote two things cannot be told by a trace: what `einsum` was, of which fvcore counts more,
+    Of networks that somebody wrote a trace does not tell two things: what was an `einsum`, of which fvcore counts more,
     and that a result is not needed, which fvcore leaves out.
 
     Args:

@@ -74,8 +74,8 @@ class KernelTable:
     def _predicted_ms(self, key: str, work: Work) -> float:
         if len(self._telling) < FEWEST_NETWORKS:
             raise MoonasError(
-                f"the latency cannot be predicted: the kernel {key} is not in the table, and its {len(self.times)} times "
-                "are too few to predict others"
+                f"the latency cannot be predicted: the kernel {key} is not in the table, and its {len(self.times)} "
+                "times are too few to predict others"
             )
         return self.roofline.work_ms(work)
 
