@@ -190,11 +190,10 @@ def find_kernels(profiling: Profiling, progress: Progress = lambda line: None) -
 
 
 def minutes(profiling: Profiling, space: KernelSpace) -> float:
-    """About how long it takes: kernels, what makes their inputs, a call, and whole networks."""
-    from moonas.hardware.replay import place_of
+    """About how long it takes: kernels, what makes their inputs, calls, and whole networks."""
+    from moonas.hardware.kernel_times import count_timed
 
-    places = {place_of(kernel) for kernel in space.kernels}
-    timed = len(space.kernels) + len(places) + 1 + CALIBRATED_ON + VALIDATED_ON
+    timed = count_timed(space.kernels) + CALIBRATED_ON + VALIDATED_ON
     return UP_TO_S / 60 + timed * (profiling.device.rounds * profiling.device.round_ms / 1000 + _SECONDS_TO_LOAD) / 60
 
 

@@ -87,10 +87,11 @@ def together(kernels: Sequence[Kernel]) -> Iterator[Together]:
     Those that cannot be computed by themselves are left out: who reads positions or truth values, or is an operator of
     the user's own.
     """
-    ordered = sorted(kernels, key=_context)
-    for start in range(0, len(ordered), _TOGETHER):
-        replayed = {kernel: _replayed(kernel) for kernel in ordered[start : start + _TOGETHER]}
+    for some in _groups(kernels):
+        replayed = {kernel: _replayed(kernel) for kernel in some}
         modules = {kernel: module for kernel, module in replayed.items() if module is not None}
+        if not modules:
+            continue
         contexts = list(dict.fromkeys(map(_context, modules)))
         less = {context: len(modules) + i for i, context in enumerate(contexts)}
         comparisons = (
@@ -99,6 +100,17 @@ def together(kernels: Sequence[Kernel]) -> Iterator[Together]:
         )
         alone = (SideBySide([context_of(place) for _ in range(times)]) for place, times in contexts)
         yield Together((*modules.values(), *alone), tuple(comparisons))
+
+
+def count_timed(kernels: Sequence[Kernel]) -> int:
+    """How many models are timed: kernels, in each group of them once what makes their inputs, and a call."""
+    return sum(len(some) + len(set(map(_context, some))) + 1 for some in _groups(kernels))
+
+
+def _groups(kernels: Sequence[Kernel]) -> Iterator[Sequence[Kernel]]:
+    ordered = sorted(kernels, key=_context)
+    for start in range(0, len(ordered), _TOGETHER):
+        yield ordered[start : start + _TOGETHER]
 
 
 def times_at_once(kernel: Kernel) -> int:
@@ -150,7 +162,7 @@ def time_kernels(
     """
     rest = _rest(weight_bytes, device)
     call = prepare(Nothing(), Nothing.inputs[0].shape[1:], device)
-    for some in filter(lambda group: group.comparisons, together(kernels)):
+    for some in together(kernels):
         timed, before = [call], [rest]
         for module in some.modules:
             once, again = prepare_parts(module, module.inputs, device, copies=2)
