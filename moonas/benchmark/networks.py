@@ -12,6 +12,7 @@ from moonas.encoding.encoding import Encoding
 from moonas.errors import MoonasError
 from moonas.evaluation.evaluator import Candidate, Failure, apart
 from moonas.evaluation.static import StaticEvaluator
+from moonas.hardware.trace import trace
 from moonas.network.architecture import Architecture, Task
 from moonas.problem.objective import Constraint
 
@@ -70,7 +71,7 @@ def random_networks(
 def _counted(architecture: Architecture, tasks: Sequence[Task], constraints: Sequence[Constraint]) -> Network | None:
     """The network with its size; None if it cannot be built or breaks a limit."""
     candidate = [Candidate(architecture, 0)]
-    (counts,), *others = (apart(partial(StaticEvaluator(_COUNTED, task).evaluate, candidate)) for task in tasks)
+    (counts,), *others = (apart(partial(StaticEvaluator(_COUNTED, task, trace).evaluate, candidate)) for task in tasks)
     if isinstance(counts, Failure) or any(isinstance(outcome, Failure) for (outcome,) in others):
         return None
     if any(c.violation(counts[c.metric]) > 0 for c in constraints if c.metric in counts):

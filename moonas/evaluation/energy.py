@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from moonas.errors import CandidateError
-from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, build
 from moonas.evaluation.latency import SideBySideEvaluator
+from moonas.evaluation.looking import BuiltNetwork, LookingEvaluator, Tracer
 from moonas.network.architecture import Task
 
 
@@ -20,15 +19,17 @@ class MeteredEnergyEvaluator(SideBySideEvaluator):
         return {**_common_values(result), "energy_uncertainty": result.uncertainty}
 
 
-class ModelledEnergyEvaluator(Evaluator):
-    """Models energy from what a network computes and moves, and the latency that was measured of it before."""
+class ModelledEnergyEvaluator(LookingEvaluator):
+    """Models energy from what a network computes and moves, and the latency that was found of it before."""
 
     def __init__(
         self,
         metrics: Sequence[str],
         task: Task,
-        estimate: Callable[[Any, Sequence[int], float], Any],
+        trace: Tracer,
+        estimate: Callable[[Sequence[Any], float], Any],
         *,
+        batch: int,
         gated: bool,
     ):
         """Take the model.
@@ -36,23 +37,21 @@ class ModelledEnergyEvaluator(Evaluator):
         Args:
             metrics: what it gives.
             task: of the networks.
-            estimate: gives the energy of a module, the shape of one input and a latency in milliseconds.
+            trace: lists what they compute.
+            estimate: gives the energy of such a list and a latency in milliseconds.
+            batch: inputs of one inference.
             gated: whether latency is known only of networks that keep the limits on all other metrics.
         """
-        self.metrics = tuple(metrics)
+        super().__init__(metrics, task, trace)
         self.gated = gated
-        self._task, self._estimate = task, estimate
+        self._estimate, self._batch = estimate, batch
 
-    def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
-        """Build each candidate and model it."""
-        return [attempt(partial(self._model, candidate)) for candidate in candidates]
-
-    def _model(self, candidate: Candidate) -> Mapping[str, float]:
-        latency_ms = candidate.known.get("latency_ms")
+    def look(self, network: BuiltNetwork) -> Mapping[str, float]:
+        """Model one network."""
+        latency_ms = network.known.get("latency_ms")
         if not latency_ms:
             raise CandidateError("energy is modelled from latency_ms, which is not known of this network")
-        module = build(candidate, self._task).eval()
-        return _common_values(self._estimate(module, self._task.input_shape, latency_ms))
+        return _common_values(self._estimate(network.operations(self._batch), latency_ms))
 
 
 def _common_values(energy: Any) -> dict[str, float]:

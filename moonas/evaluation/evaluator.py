@@ -42,9 +42,15 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a candidate could not be evaluated."""
+    """Why a candidate could not be evaluated.
+
+    Attributes:
+        reason: in words.
+        found: what was measured of it all the same, by metric.
+    """
 
     reason: str
+    found: Mapping[str, float] = field(default_factory=dict)
 
 
 Outcome = Mapping[str, float] | Failure

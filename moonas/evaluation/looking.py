@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
-from moonas.evaluation.evaluator import Candidate, Evaluator, Outcome, attempt, build
+from moonas.evaluation.evaluator import Candidate, Evaluator, Failure, Outcome, attempt, build
 from moonas.network.architecture import Task
 
 Tracer = Callable[..., Sequence[Any]]
@@ -15,11 +15,17 @@ Tracer = Callable[..., Sequence[Any]]
 
 
 class BuiltNetwork:
-    """The network of a candidate, built when it is first needed, and traced once for each batch."""
+    """The network of a candidate, built when it is first needed, and traced once for each batch.
+
+    Attributes:
+        task: what it takes and gives.
+        known: what was found of it before, by metric.
+    """
 
     def __init__(self, candidate: Candidate, task: Task, trace: Tracer | None):
         """Take what is to be built, and what traces it, if anybody needs that."""
         self.task = task
+        self.known = dict(candidate.known)
         self._candidate, self._trace = candidate, trace
         self._traced: dict[int, Sequence[Any]] = {}
 
@@ -51,10 +57,11 @@ class LookingEvaluator(Evaluator):
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """Build and look at each candidate."""
-        return [attempt(partial(self._look_at, candidate)) for candidate in candidates]
+        return [self.outcome(BuiltNetwork(candidate, self.task, self.trace)) for candidate in candidates]
 
-    def _look_at(self, candidate: Candidate) -> Mapping[str, float]:
-        return self.look(BuiltNetwork(candidate, self.task, self.trace))
+    def outcome(self, network: BuiltNetwork) -> Outcome:
+        """What one network shows, or why it does not."""
+        return attempt(partial(self.look, network))
 
     @abstractmethod
     def look(self, network: BuiltNetwork) -> Mapping[str, float]:
@@ -73,18 +80,29 @@ class RunEvaluator(LookingEvaluator):
         return {}
 
 
-class JointEvaluator(LookingEvaluator):
+class JointEvaluator(Evaluator):
     """Several that look at the same networks, each of which is built and traced once for all."""
 
     def __init__(self, parts: Sequence[LookingEvaluator]):
         """Take who looks, in order, at networks of one task."""
-        trace = next((part.trace for part in parts if part.trace is not None), None)
-        super().__init__([metric for part in parts for metric in part.metrics], parts[0].task, trace)
-        self._parts = tuple(parts)
+        self.metrics = tuple(metric for part in parts for metric in part.metrics)
+        self._parts, self._task = tuple(parts), parts[0].task
+        self._trace = next((part.trace for part in parts if part.trace is not None), None)
 
-    def look(self, network: BuiltNetwork) -> Mapping[str, float]:
-        """Have all look."""
-        return {name: value for part in self._parts for name, value in part.look(network).items()}
+    def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """Have all look at each candidate."""
+        return [self._outcome(BuiltNetwork(candidate, self._task, self._trace)) for candidate in candidates]
+
+    def _outcome(self, network: BuiltNetwork) -> Outcome:
+        """What all see, each knowing what those before it saw; where one fails, what these saw stays."""
+        found: dict[str, float] = {}
+        for part in self._parts:
+            outcome = part.outcome(network)
+            if isinstance(outcome, Failure):
+                return Failure(outcome.reason, found)
+            found.update(outcome)
+            network.known.update(outcome)
+        return found
 
 
 def joined(evaluators: Sequence[Evaluator]) -> list[Evaluator]:

@@ -47,8 +47,8 @@ class Pending:
         self.seconds += seconds
         if isinstance(outcome, Failure):
             self.failure = outcome.reason
-        else:
-            self.metrics = {**outcome, **self.metrics}  # what a table says stays, whatever comes with other metrics
+        found = outcome.found if isinstance(outcome, Failure) else outcome
+        self.metrics = {**found, **self.metrics}  # what a table says stays, whatever comes with other metrics
 
     def broken(self, constraints: Iterable[Constraint]) -> list[str]:
         """The constraints that measured metrics break, worded."""

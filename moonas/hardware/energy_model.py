@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import nn
-
 from moonas.hardware.energy import Energy
 from moonas.hardware.kernels import kernels_of
-from moonas.hardware.trace import trace
+from moonas.hardware.trace import Operation
 
 _MJ_PER_PJ = 1e-9
 
@@ -27,24 +25,21 @@ class EnergyModel:
         byte_pj: of one byte that a kernel reads or writes.
         static_w: drawn whatever is computed, in watts.
         fusion: kinds of operations that the runtime computes with the one before: it moves nothing between them.
-        batch: inputs of one inference.
     """
 
     multiply_add_pj: float
     byte_pj: float
     static_w: float
     fusion: tuple[str, ...] = ()
-    batch: int = 1
 
-    def estimate(self, module: nn.Module, input_shape: Sequence[int], latency_ms: float) -> Energy:
+    def estimate(self, operations: Sequence[Operation], latency_ms: float) -> Energy:
         """Model one inference.
 
         Args:
-            module: takes (batch, *input_shape).
-            input_shape: of one input, as (channels, height, width).
+            operations: of a network that was traced with the batch of the device.
             latency_ms: of one inference.
         """
-        kernels = kernels_of(trace(module, input_shape, batch=self.batch), self.fusion)
+        kernels = kernels_of(operations, self.fusion)
         picojoules = sum(self.multiply_add_pj * each.multiply_adds + self.byte_pj * each.bytes for each in kernels)
         above_idle_mj = picojoules * _MJ_PER_PJ
         energy_mj = above_idle_mj + self.static_w * latency_ms

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from moonas.errors import MoonasError
 from moonas.hardware.fit import FEWEST_NETWORKS, SEVEN, fit
@@ -16,10 +19,14 @@ from moonas.hardware.kernel_times import CALL, KernelTime, added_work
 from moonas.hardware.kernels import Kernel
 from moonas.hardware.roofline import Roofline, Work
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 _WORK = tuple(field.name for field in fields(Work))
 COLUMNS = ("kernel", "microseconds", "uncertainty_us", *_WORK)
 _LEAST_US = 1.0
 """Less is mostly noise, which relative errors would magnify."""
+_NEAREST = 3
+"""Measured kernels that tell of one that is missing: fewer pass on the noise of one, more are less alike."""
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class KernelSum:
 
 
 class KernelTable:
-    """Kernels that were measured; others are predicted by costs fitted to these."""
+    """Kernels that were measured; others are predicted by costs fitted to these, and by those that are most alike."""
 
     def __init__(self, times: Iterable[KernelTime] = ()):
         """Take what was measured; of a key that comes again, as a call does, the median counts."""
@@ -77,7 +84,25 @@ class KernelTable:
                 f"the latency cannot be predicted: the kernel {key} is not in the table, and its {len(self.times)} "
                 "times are too few to predict others"
             )
-        return self.roofline.work_ms(work)
+        return self.roofline.work_ms(work) * self._ratio_to_roofline(key)
+
+    def _ratio_to_roofline(self, key: str) -> float:
+        """By how much a kernel is likely to take longer than its work alone tells: as those that are most alike do."""
+        if _steps(key) not in self._alike:
+            return 1.0
+        ratios, known = self._alike[_steps(key)]
+        distances = np.abs(known - _sizes(key)).sum(axis=1)
+        return float(ratios[np.argsort(distances, kind="stable")[:_NEAREST]].mean())
+
+    @cached_property
+    def _alike(self) -> Mapping[str, tuple[Floats, Floats]]:
+        """By the steps of measured kernels: how much longer these take than the roofline says, and their sizes."""
+        alike: dict[str, list[tuple[float, Floats]]] = {}
+        for time in self._telling:
+            expected_us = 1000 * self.roofline.work_ms(time.work)
+            if expected_us > 0:
+                alike.setdefault(_steps(time.key), []).append((time.microseconds / expected_us, _sizes(time.key)))
+        return {steps: (np.array([e[0] for e in each]), np.array([e[1] for e in each])) for steps, each in alike.items()}
 
     @cached_property
     def _telling(self) -> list[KernelTime]:
@@ -88,6 +113,16 @@ class KernelTable:
         """The costs that the measured kernels have by what they do."""
         known = self._telling
         return fit([time.work for time in known], [time.microseconds / 1000 for time in known], tied=SEVEN)
+
+
+def _steps(key: str) -> str:
+    """What a kernel computes, whatever the size."""
+    return _NUMBER.sub("#", key)
+
+
+def _sizes(key: str) -> Floats:
+    """The numbers in the name of a kernel, as logarithms: twice the channels are as far as twice the pixels."""
+    return np.log1p(np.array([float(number) for number in _NUMBER.findall(key)]))
 
 
 def _middle(times: Sequence[KernelTime]) -> KernelTime:

@@ -104,6 +104,7 @@ def assemble_energy(spec: ProblemSpec, task: Task) -> list[Evaluator]:
     from moonas.hardware.energy import measure_energy  # torch
     from moonas.hardware.energy_model import EnergyModel
     from moonas.hardware.runtime import prepare
+    from moonas.hardware.trace import trace
 
     device = assemble_device(spec)
     if spec.device.meter != NO_METER:
@@ -113,9 +114,9 @@ def assemble_energy(spec: ProblemSpec, task: Task) -> list[Evaluator]:
         return [*tried, MeteredEnergyEvaluator(ENERGY_COLUMNS, load, measure)]
     power = spec.device.power
     assert power is not None, "what is modelled has what it is modelled by"
-    model = EnergyModel(power.multiply_add_pj, power.byte_pj, power.static_w, fusion=device.fusion, batch=device.batch)
-    gated = spec.device.is_live and "latency_ms" not in spec.tabled
-    return [ModelledEnergyEvaluator(ENERGY_COLUMNS, task, model.estimate, gated=gated)]
+    model = EnergyModel(power.multiply_add_pj, power.byte_pj, power.static_w, fusion=device.fusion)
+    gated, batch = spec.device.is_live and "latency_ms" not in spec.tabled, device.batch
+    return [ModelledEnergyEvaluator(ENERGY_COLUMNS, task, trace, model.estimate, batch=batch, gated=gated)]
 
 
 def _check_time(spec: ProblemSpec) -> None:

@@ -104,7 +104,7 @@ def assemble_evaluators(spec: ProblemSpec, data: SearchData | None) -> tuple[Eva
     evaluators: list[Evaluator] = _tabled(spec)
     static = _of_source("static", columns)
     if static:
-        evaluators.append(StaticEvaluator(static, task, _trace()))
+        evaluators.append(StaticEvaluator(static, task, tracer()))
     scores = _of_source("zero_cost", columns)
     if scores and data:
         evaluators.append(assemble_zero_cost(spec, data, scores))
@@ -179,10 +179,11 @@ def task_of(spec: ProblemSpec, data: SearchData | None) -> Task:
 
 def _functions(spec: ProblemSpec, task: Task, cost: str) -> FunctionCaller:
     uses = (use for _, use in spec.metric_uses if use.is_function and (use.cost or "cheap") == cost)
-    return FunctionCaller({use.column: _import_function(use) for use in uses}, task, assemble_device(spec), _trace())
+    return FunctionCaller({use.column: _import_function(use) for use in uses}, task, assemble_device(spec), tracer())
 
 
-def _trace() -> Any:
+def tracer() -> Any:
+    """What lists the operations of networks."""
     from moonas.hardware.trace import trace  # torch
 
     return trace

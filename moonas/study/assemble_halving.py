@@ -18,7 +18,7 @@ from moonas.spec.metric import METRICS, metric_of
 from moonas.spec.problem import ProblemSpec
 from moonas.spec.training import FidelitySpec
 from moonas.study.assemble import assemble_objectives
-from moonas.study.assemble_evaluation import assemble_zero_cost
+from moonas.study.assemble_evaluation import assemble_zero_cost, tracer
 
 if TYPE_CHECKING:
     from moonas.training.split import SearchData
@@ -100,7 +100,7 @@ def assemble_scorers(spec: ProblemSpec, data: SearchData | None) -> tuple[Evalua
         *(use.column for _, use in spec.metric_uses),
     ]
     counted = list(dict.fromkeys(filter(_is_counted, named)))
-    return StaticEvaluator(counted, data.task), score
+    return StaticEvaluator(counted, data.task, tracer()), score
 
 
 def screening_objectives(spec: ProblemSpec, screen: ScreenSpec) -> tuple[Objective, ...]:

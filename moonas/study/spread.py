@@ -20,7 +20,7 @@ from moonas.problem.trial import Trial
 from moonas.spec.problem import ProblemSpec
 from moonas.strategy.random_search import RandomSearch
 from moonas.study import assemble
-from moonas.study.assemble_evaluation import trial_seed
+from moonas.study.assemble_evaluation import tracer, trial_seed
 
 _COUNTED = ("params", "flops", "size_mb")
 _KEPT, _DRAWN = 10, 100
@@ -83,7 +83,7 @@ def count_networks(
     limits: Sequence[Constraint] = (),
 ) -> Iterator[Sized]:
     """Count parameters and multiply-adds, and leave out what cannot be built or breaks a limit."""
-    evaluator = StaticEvaluator(_COUNTED, task)
+    evaluator = StaticEvaluator(_COUNTED, task, tracer())
     for genotype in genotypes:
         architecture = encoding.decode(genotype)
         candidate = Candidate(architecture, trial_seed(spec.seed, architecture.key))

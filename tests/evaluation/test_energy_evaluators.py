@@ -68,13 +68,16 @@ def test_a_batch_of_which_nothing_runs_is_not_metered() -> None:
 
 
 def modelled() -> ModelledEnergyEvaluator:
-    def estimate(module: nn.Module, input_shape: Sequence[int], latency_ms: float) -> Any:
+    def trace(module: nn.Module, input_shape: Sequence[int], *, batch: int) -> Any:
         assert not module.training
-        assert tuple(input_shape) == TASK.input_shape
-        energy_mj = width_of(module) * latency_ms
+        assert (tuple(input_shape), batch) == (TASK.input_shape, 3)
+        return [width_of(module)]
+
+    def estimate(operations: Sequence[Any], latency_ms: float) -> Any:
+        energy_mj = operations[0] * latency_ms
         return SimpleNamespace(energy_mj=energy_mj, above_idle_mj=1.0, power_w=energy_mj / latency_ms, uncertainty=None)
 
-    return ModelledEnergyEvaluator(METRICS, TASK, estimate, gated=True)
+    return ModelledEnergyEvaluator(METRICS, TASK, trace, estimate, batch=3, gated=True)
 
 
 def test_modelled_energy_takes_the_latency_that_is_known_of_the_network() -> None:

@@ -13,6 +13,7 @@ from moonas.evaluation.evaluator import Candidate, Failure
 from moonas.evaluation.latency import PredictedLatencyEvaluator
 from moonas.evaluation.looking import BuiltNetwork, JointEvaluator, LookingEvaluator, RunEvaluator, joined
 from moonas.evaluation.static import StaticEvaluator, count_flops
+from moonas.evaluation.pending import Pending
 from moonas.hardware.predict import LatencyModel
 from moonas.hardware.roofline import Roofline
 from moonas.hardware.trace import trace
@@ -96,11 +97,29 @@ def test_others_stay_as_they_are_in_their_order() -> None:
     assert joined([first, elsewhere]) == [first, elsewhere]
 
 
-def test_a_network_of_which_one_finds_nothing_fails_alone() -> None:
+def test_a_network_of_which_one_finds_nothing_fails_alone_and_keeps_what_others_found() -> None:
     (joint,) = joined([StaticEvaluator(["params"], TASK), Broken(["odd"], TASK)])
     (failed,) = joint.evaluate([Candidate(Layer(), 0)])
     assert isinstance(failed, Failure)
     assert failed.reason.startswith("ValueError: not this one")
+    assert failed.found == {"params": 20}
+    pending = Pending(0, (0,), Candidate(Layer(), 0))
+    pending.take(failed, 0.5)
+    assert (pending.failure, pending.metrics) == (failed.reason, {"params": 20})
+
+
+class Doubled(LookingEvaluator):
+    """Builds on what another found."""
+
+    def look(self, network: BuiltNetwork) -> Mapping[str, float]:
+        return {"doubled": 2 * network.known["params"] + network.known["told"]}
+
+
+def test_who_looks_later_knows_what_was_found_before() -> None:
+    (joint,) = joined([StaticEvaluator(["params"], TASK), Doubled(["doubled"], TASK)])
+    candidate = Candidate(Layer(), 0, known={"told": 2})
+    assert joint.evaluate([candidate]) == [{"params": 20, "doubled": 42}]
+    assert candidate.known == {"told": 2}
 
 
 def test_a_network_that_cannot_be_traced_is_counted_by_fvcore() -> None:

@@ -115,6 +115,27 @@ def test_what_is_missing_is_predicted_and_lowers_the_coverage() -> None:
     assert found.coverage == pytest.approx((5 + known) / (5 + known + missing), rel=0.01)
 
 
+def test_what_is_missing_takes_as_much_longer_as_the_three_that_are_most_alike() -> None:
+    """With few channels a device may be slower than multiply-adds tell."""
+    few = [timed(width, 10 * timed(width).microseconds) for width in (1, 2, 3)]
+    table = KernelTable([*TIMES, *few, *map(timed, range(64, 80, 2))])
+
+    def by_costs(width: int) -> float:
+        return 1000 * table.roofline.work_ms(timed(width).work)
+
+    ratios = [table.times[kernel(width).key].microseconds / by_costs(width) for width in (3, 4, 8)]
+    predicted = 1000 * table.sum([kernel(5)]).latency_ms - 5
+    assert predicted == pytest.approx(by_costs(5) * sum(ratios) / 3)
+    assert predicted > 3 * timed(5).microseconds
+    assert 1000 * table.sum([kernel(81)]).latency_ms - 5 == pytest.approx(timed(81).microseconds, rel=0.02)
+
+
+def test_where_none_is_alike_the_costs_alone_tell() -> None:
+    (unlike,) = kernels_of(trace(nn.Conv2d(8, 16, 3, bias=False), (8, 12, 12)), FUSION["onnxruntime"])
+    table, work = KernelTable(TIMES), replace(work_of([unlike]), calls=0)
+    assert 1000 * table.sum([unlike]).latency_ms - 5 == pytest.approx(1000 * table.roofline.work_ms(work))
+
+
 def test_negative_times_count_as_they_are_but_not_against_the_coverage() -> None:
     found = KernelTable([CALLED, timed(4, -1.0)]).sum([kernel(4)])
     assert found.latency_ms == pytest.approx(0.004)

@@ -70,12 +70,14 @@ def complete(study: moonas.Study) -> pd.DataFrame:
 
 def test_modelled_energies_are_those_of_the_model_with_the_latency_of_the_same_trial(tiny: Make) -> None:
     from moonas.hardware.energy_model import EnergyModel
+    from moonas.hardware.trace import trace
 
     study = frugal(tiny, power={"static_w": 3.0, "multiply_add_pj": 5.0, "byte_pj": 100.0, "source": SOURCE})
     study.run()
     for row in complete(study).itertuples():
         module = study.architecture(row.key).build(study.task).eval()
-        expected = EnergyModel(5.0, 100.0, 3.0).estimate(module, study.task.input_shape, row.latency_ms)
+        operations = trace(module, study.task.input_shape)
+        expected = EnergyModel(5.0, 100.0, 3.0).estimate(operations, row.latency_ms)
         assert row.energy_mj == pytest.approx(expected.energy_mj)
         assert row.energy_above_idle_mj == pytest.approx(expected.above_idle_mj)
         assert row.power_w == pytest.approx(row.energy_mj / row.latency_ms)
