@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -170,8 +171,10 @@ def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
 
     proof = profiling.proof()
     networks = [prepare(each, profiling.task.input_shape, device) for each in proof[: calibrating(len(proof))]]
-    options = {"weight_bytes": space.weight_bytes, "seed": profiling.seed, "told": told}
-    for times in time_kernels(missing, device, networks=networks, pace=Pace(known), **options):
+    pace, weights, seed = Pace(known), space.weight_bytes, profiling.seed
+    for times in time_kernels(
+        missing, device, weight_bytes=weights, networks=networks, pace=pace, seed=seed, told=told
+    ):
         append_rows(profiling.table_path, times)
         done += sum(each.work.kernels > 0 for each in times)
         progress(f"{done:,} of {len(space.kernels):,} kernels measured")
@@ -194,11 +197,12 @@ def find_kernels(profiling: Profiling, progress: Progress = lambda line: None) -
 
 
 def minutes(profiling: Profiling, space: KernelSpace) -> float:
-    """About how long it takes: kernels, what makes their inputs, a call, and whole networks."""
+    """About how long it takes: kernels, what makes their inputs, with each group a call and some networks; the proof."""
+    from moonas.hardware.kernel_times import TOGETHER
     from moonas.hardware.replay import place_of
 
-    places = {place_of(kernel) for kernel in space.kernels}
-    timed = len(space.kernels) + len(places) + 1 + CALIBRATED_ON + VALIDATED_ON
+    places, groups = {place_of(kernel) for kernel in space.kernels}, math.ceil(len(space.kernels) / TOGETHER)
+    timed = len(space.kernels) + len(places) + groups * (1 + CALIBRATED_ON) + CALIBRATED_ON + VALIDATED_ON
     return UP_TO_S / 60 + timed * (profiling.device.rounds * profiling.device.round_ms / 1000 + _SECONDS_TO_LOAD) / 60
 
 

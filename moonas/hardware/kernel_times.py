@@ -25,7 +25,7 @@ from moonas.hardware.runtime import Inference, prepare, prepare_parts
 
 CALL = "call"
 """The key of what an inference takes whatever it computes."""
-_TOGETHER = 96
+TOGETHER = 96
 """Kernels that are timed side by side: what a kill loses, and what a small board has memory for."""
 _TIMES_OF_SMALL_ONES = 4
 _SMALL_MULTIPLY_ADDS, _SMALL_BYTES = 10_000_000, 1_000_000
@@ -51,8 +51,8 @@ class KernelTime:
 class Pace:
     """How fast the machine is, by whole networks that are timed with each group of kernels.
 
-    A shared machine is slower by a third or more for minutes. Kernels of one group are all slower then, and a network has
-    kernels of many groups; what the same networks take with each group tells by how much.
+    A shared machine is slower by a third or more for minutes. Kernels of one group are all slower then, and a network
+    has kernels of many groups; what the same networks take with each group tells by how much.
     """
 
     def __init__(self, first: Mapping[str, KernelTime]):
@@ -71,7 +71,7 @@ class Pace:
             added = [KernelTime(_network(i), each, 0.0, Work(calls=0)) for i, each in enumerate(took_us)]
         ratio = median(now / first for now, first in zip(took_us, self._first_us, strict=True)) if took_us else 1.0
         same = (replace(e, microseconds=e.microseconds / ratio, uncertainty_us=e.uncertainty_us / ratio) for e in times)
-        return [*added, *same]
+        return [*same, *added]
 
 
 def _network(number: int) -> str:
@@ -120,8 +120,8 @@ def together(kernels: Sequence[Kernel]) -> Iterator[Together]:
     the user's own.
     """
     ordered = sorted(kernels, key=_context)
-    for start in range(0, len(ordered), _TOGETHER):
-        replayed = {kernel: _replayed(kernel) for kernel in ordered[start : start + _TOGETHER]}
+    for start in range(0, len(ordered), TOGETHER):
+        replayed = {kernel: _replayed(kernel) for kernel in ordered[start : start + TOGETHER]}
         modules = {kernel: module for kernel, module in replayed.items() if module is not None}
         contexts = list(dict.fromkeys(map(_context, modules)))
         less = {context: len(modules) + i for i, context in enumerate(contexts)}
