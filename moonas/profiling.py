@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -197,12 +196,10 @@ def find_kernels(profiling: Profiling, progress: Progress = lambda line: None) -
 
 
 def minutes(profiling: Profiling, space: KernelSpace) -> float:
-    """About how long it takes: kernels, what makes their inputs, with each group a call and some networks; the proof."""
-    from moonas.hardware.kernel_times import TOGETHER
-    from moonas.hardware.replay import place_of
+    """About how long it takes: kernels, what makes their inputs, calls, and whole networks."""
+    from moonas.hardware.kernel_times import count_timed
 
-    places, groups = {place_of(kernel) for kernel in space.kernels}, math.ceil(len(space.kernels) / TOGETHER)
-    timed = len(space.kernels) + len(places) + groups * (1 + CALIBRATED_ON) + CALIBRATED_ON + VALIDATED_ON
+    timed = count_timed(space.kernels, networks=CALIBRATED_ON) + CALIBRATED_ON + VALIDATED_ON
     return UP_TO_S / 60 + timed * (profiling.device.rounds * profiling.device.round_ms / 1000 + _SECONDS_TO_LOAD) / 60
 
 

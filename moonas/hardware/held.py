@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from moonas.hardware.meta import META, OnMeta, call_on_meta, tensors
+from moonas.hardware.meta import META, OnMeta, tensors
 from moonas.hardware.twin import meta_twin
 
 
@@ -44,7 +44,7 @@ class _Follower(OnMeta):  # type: ignore[no-untyped-call]
         self._followed = {storage._cdata for storage in self._uncounted}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = call_on_meta(func, args, kwargs or {})
+        result = super().__torch_dispatch__(func, types, args, kwargs)
         for each in tensors(result):
             self.follow(each)
         return result

@@ -25,7 +25,7 @@ from moonas.hardware.runtime import Inference, prepare, prepare_parts
 
 CALL = "call"
 """The key of what an inference takes whatever it computes."""
-TOGETHER = 96
+_TOGETHER = 96
 """Kernels that are timed side by side: what a kill loses, and what a small board has memory for."""
 _TIMES_OF_SMALL_ONES = 4
 _SMALL_MULTIPLY_ADDS, _SMALL_BYTES = 10_000_000, 1_000_000
@@ -119,10 +119,11 @@ def together(kernels: Sequence[Kernel]) -> Iterator[Together]:
     Those that cannot be computed by themselves are left out: who reads positions or truth values, or is an operator of
     the user's own.
     """
-    ordered = sorted(kernels, key=_context)
-    for start in range(0, len(ordered), TOGETHER):
-        replayed = {kernel: _replayed(kernel) for kernel in ordered[start : start + TOGETHER]}
+    for some in _groups(kernels):
+        replayed = {kernel: _replayed(kernel) for kernel in some}
         modules = {kernel: module for kernel, module in replayed.items() if module is not None}
+        if not modules:
+            continue
         contexts = list(dict.fromkeys(map(_context, modules)))
         less = {context: len(modules) + i for i, context in enumerate(contexts)}
         comparisons = (
@@ -131,6 +132,17 @@ def together(kernels: Sequence[Kernel]) -> Iterator[Together]:
         )
         alone = (SideBySide([context_of(place) for _ in range(times)]) for place, times in contexts)
         yield Together((*modules.values(), *alone), tuple(comparisons))
+
+
+def count_timed(kernels: Sequence[Kernel], *, networks: int) -> int:
+    """How many models are timed: kernels, in each group of them once what makes their inputs, a call, and networks."""
+    return sum(len(some) + len(set(map(_context, some))) + 1 + networks for some in _groups(kernels))
+
+
+def _groups(kernels: Sequence[Kernel]) -> Iterator[Sequence[Kernel]]:
+    ordered = sorted(kernels, key=_context)
+    for start in range(0, len(ordered), _TOGETHER):
+        yield ordered[start : start + _TOGETHER]
 
 
 def times_at_once(kernel: Kernel) -> int:
@@ -186,7 +198,7 @@ def time_kernels(
     """
     rest, pace = _rest(weight_bytes, device), pace or Pace({})
     call = prepare(Nothing(), Nothing.inputs[0].shape[1:], device)
-    for some in filter(lambda group: group.comparisons, together(kernels)):
+    for some in together(kernels):
         timed, before = [call], [rest]
         for module in some.modules:
             once, again = prepare_parts(module, module.inputs, device, copies=2)

@@ -107,19 +107,23 @@ def measure(
     visits = [_Visits(device.threads) for _ in inferences]
     with undisturbed(device.threads):
         calls = [_calls_in_a_round(*pair, device, clock) for pair in zip(inferences, prior, strict=True)]
-        number, begun = 0, time.perf_counter_ns()
-        while True:
-            has_time = number < _MORE_ROUNDS * device.rounds and time.perf_counter_ns() - begun < 1e9 * up_to_s
-            going = number < device.rounds or has_time
-            if not going and not patience:
-                break
-            wanted = [i for i, each in enumerate(visits) if going or each.repeatability > _STEADY]
+        rounds, begun = 0, time.perf_counter_ns()
+
+        def visit(wanted: Sequence[int]) -> None:
             for i in random.permutation(wanted):
                 visits[i].add(partial(clock, inferences[i], calls[i], prior[i]))
                 if clock is _time_cuda:
                     visits[i].walls += _time_waiting(inferences[i])
-            number, patience = number + 1, patience if going else patience - 1
-            told(number)
+
+        def has_time() -> bool:
+            return rounds < _MORE_ROUNDS * device.rounds and time.perf_counter_ns() - begun < 1e9 * up_to_s
+
+        while rounds < device.rounds or has_time():
+            visit(range(len(visits)))
+            rounds += 1
+            told(rounds)
+        for _ in range(patience):
+            visit([i for i, each in enumerate(visits) if each.repeatability > _STEADY])
     return [each.summary() for each in visits]
 
 

@@ -119,15 +119,19 @@ def measure(
     try:
         counts = [_calls_in_a_round(call, prior, settings["round_ms"]) for call, prior in zip(calls, before)]
         number, begun = 0, time.perf_counter_ns()
-        while True:
-            has_time = number < _MORE_ROUNDS * rounds and time.perf_counter_ns() - begun < 1e9 * up_to_s
-            going = number < rounds or has_time
-            if not going and not patience:
-                break
-            wanted = [i for i, each in enumerate(visits) if going or each.repeatability() > _STEADY]
+
+        def visit(wanted: Sequence[int]) -> None:
             for i in random.permutation(wanted):
                 visits[i].add(calls[i], counts[i], before[i])
-            number, patience = number + 1, patience if going else patience - 1
+
+        def has_time() -> bool:
+            return number < _MORE_ROUNDS * rounds and time.perf_counter_ns() - begun < 1e9 * up_to_s
+
+        while number < rounds or has_time():
+            visit(range(len(visits)))
+            number += 1
+        for _ in range(patience):
+            visit([i for i, each in enumerate(visits) if each.repeatability() > _STEADY])
     finally:
         if collecting:
             gc.enable()
@@ -336,7 +340,7 @@ def run(bundle: Bundle, path: Path, rounds: int) -> None:
         save(path, results)
         timed += len(figures)
         minutes = (total - timed) * (time.monotonic() - begun) / timed / 60
-        say(f"{len(results['groups'])} of {len(groups)} groups measured, about {minutes:.0f} minutes left")
+        say(f"{len(results['groups'])} of {len(groups)} groups measured, about {minutes:.0f} min left")
 
 
 def say(text: str) -> None:
@@ -371,7 +375,7 @@ def main() -> None:
         sys.exit("measure.py: --rounds must be at least 2")
     timed = sum(len(group["files"]) for group in groups)
     minutes = (timed * (rounds * settings["round_ms"] / 1000 + SECONDS_TO_LOAD) + UP_TO_S) / 60
-    say(f"{timed:,} models in {len(groups)} groups, about {minutes:.0f} minutes")
+    say(f"{timed:,} models in {len(groups)} groups, about {minutes:.0f} min")
     if given.dry_run:
         return
     hold(given.bundle)

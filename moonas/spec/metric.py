@@ -75,7 +75,9 @@ FRONT_COLUMNS = (
     "latency_timed_together",
 )
 """What is added to a front whose networks were timed together in the end; see `moonas.report.timed_front`."""
-COLUMNS = ("key", "number", "state", "seconds", "error", *FRONT_COLUMNS)
+ENERGY_SOURCE = "energy_source"
+"""How the energies of a run came about."""
+COLUMNS = ("key", "number", "state", "seconds", "error", ENERGY_SOURCE, *FRONT_COLUMNS)
 """The columns of the CSVs that are neither metrics nor genes."""
 AT = "@"
 """Between a metric and the device that predicts it: `latency_ms@raspberry_pi_4`."""

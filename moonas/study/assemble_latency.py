@@ -11,10 +11,10 @@ from moonas.evaluation.evaluator import Evaluator
 from moonas.evaluation.latency import DryRunEvaluator, LatencyEvaluator, Loader, PredictedLatencyEvaluator
 from moonas.network.architecture import Task
 from moonas.spec.device import DeviceSpec
-from moonas.spec.metric import LATENCY_COLUMNS, metric_of
+from moonas.spec.metric import metric_of
 from moonas.spec.problem import ProblemSpec
 from moonas.study.assemble import assemble_device, assemble_latency_model
-from moonas.study.columns import metric_columns, predicted_devices
+from moonas.study.columns import metric_columns, predicted_devices, timed_columns
 from moonas.study.this_machine import refuse_other_machine, wants_latency
 
 
@@ -63,7 +63,8 @@ def assemble_timing(
 
     device = assemble_device(spec)
     load = Loader(task, partial(prepare, device=device))
-    timed = evaluator(LATENCY_COLUMNS, load, partial(measure, device=device, patience=device.rounds, seed=spec.seed))
+    timing = partial(measure, device=device, patience=device.rounds, seed=spec.seed)
+    timed = evaluator(timed_columns(spec.device), load, timing)
     return DryRunEvaluator(load), timed
 
 

@@ -32,6 +32,11 @@ def metric_columns(spec: ProblemSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
+def timed_columns(device: DeviceSpec) -> list[str]:
+    """The columns of a device whose networks are timed."""
+    return [name for name in LATENCY_COLUMNS if name != WALL_COLUMN or device.processor == "cuda"]
+
+
 def _beside(spec: ProblemSpec, column: str) -> list[str]:
     """The columns that come with a latency: what timing gives, or what a profile predicts."""
     metric = metric_of(column)
@@ -39,7 +44,7 @@ def _beside(spec: ProblemSpec, column: str) -> list[str]:
         return []
     device = spec.device_of(column)
     if device.is_live:
-        return [name for name in LATENCY_COLUMNS if name != WALL_COLUMN or device.processor == "cuda"]
+        return timed_columns(device)
     names = PREDICTED_COLUMNS if device.table is not None else ("latency_ms",)
     return [f"{name}{column.removeprefix(metric.name)}" for name in names]
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from moonas.errors import one_line
 from moonas.problem.objective import Objective
+from moonas.spec.metric import ENERGY_SOURCE
 from moonas.spec.problem import ProblemSpec
 from moonas.study.archive import Archive
 from moonas.study.final_front import front_of
@@ -42,7 +43,7 @@ def write_results(
     """
     trials = archive.to_frame(metrics)
     front = front_of(archive, metrics, objectives)
-    source = {} if energy is None else {"energy_source": energy}
+    source = {} if energy is None else {ENERGY_SOURCE: energy}
     folder.write("trials.csv", lambda path: trials.assign(**source).to_csv(path, index=False))
     folder.write("pareto.csv", lambda path: front.assign(**source).to_csv(path, index=False))
     if spec.search.halving is not None:

@@ -75,6 +75,10 @@ def test_covering_cells_have_the_parameters_and_multiply_adds_of_the_table(table
     assert wrong_rows(covering) == []
 
 
+def test_a_sample_of_cells_has_the_parameters_and_multiply_adds_of_the_table(table: pd.DataFrame) -> None:
+    assert wrong_rows(table.sample(200, random_state=0)) == []
+
+
 @pytest.mark.slow
 def test_every_cell_has_the_parameters_and_multiply_adds_of_the_table(table: pd.DataFrame) -> None:
     assert len(table) == len(EVERY_CELL)

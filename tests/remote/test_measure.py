@@ -277,7 +277,7 @@ def test_a_dry_run_says_how_much_there_is_and_measures_nothing(bundle: Bundle, t
     done = run_script(SCRIPT, bundle.path, "--dry-run", cwd=tmp_path)
     models = sum(len(group.files) for group in bundle.manifest.groups)
     assert done.returncode == 0
-    assert done.stderr.startswith(f"{models} models in {len(bundle.manifest.groups)} groups, about 1 minutes")
+    assert done.stderr.startswith(f"{models} models in {len(bundle.manifest.groups)} groups, about 1 min")
     assert list(tmp_path.iterdir()) == []
 
 
