@@ -227,7 +227,7 @@ def test_a_folder_that_cannot_be_written_is_said_at_once(monkeypatch: pytest.Mon
 
 
 def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch, timed: list[int]) -> None:
-    monkeypatch.setattr(kernel_times, "TOGETHER", 3)
+    monkeypatch.setattr(kernel_times, "_TOGETHER", 3)
     real = kernel_times.measure
 
     def interrupted(*args: Any, **options: Any) -> Any:

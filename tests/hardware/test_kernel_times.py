@@ -164,7 +164,7 @@ def test_kernels_of_one_place_have_a_context_for_each_number_at_once(lab: Labora
 
 
 def test_groups_have_no_more_than_so_many(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_times, "TOGETHER", 4)
+    monkeypatch.setattr(kernel_times, "_TOGETHER", 4)
     found = times(layers(10))
     assert [len(group) for group in found] == [4, 4, 2]
     assert [sum(isinstance(each.parts[0], KernelInContext) for each in group) for group in lab.groups] == [4, 4, 2]
@@ -172,7 +172,7 @@ def test_groups_have_no_more_than_so_many(lab: Laboratory, monkeypatch: pytest.M
 
 
 def test_a_group_is_given_before_the_next_is_timed(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_times, "TOGETHER", 2)
+    monkeypatch.setattr(kernel_times, "_TOGETHER", 2)
     groups = time_kernels(layers(4), DEVICE, weight_bytes=40_000)
     assert lab.groups == []
     next(groups)
@@ -191,7 +191,7 @@ def test_before_each_call_comes_the_rest_of_the_network_and_a_copy(lab: Laborato
 def test_with_each_group_a_call_is_timed_after_the_rest_of_the_network(
     lab: Laboratory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernel_times, "TOGETHER", 2)
+    monkeypatch.setattr(kernel_times, "_TOGETHER", 2)
     found = list(time_kernels(layers(4), DEVICE, weight_bytes=40_000))
     assert len(found) == 2
     for group in found:
