@@ -21,7 +21,7 @@ from moonas.spec.provenance import SpaceSpec
 from moonas.spec.validation import validate
 from moonas.study.assemble import device_profile
 from moonas.study.environment import machine, surroundings
-from moonas.study.profile_file import CALIBRATED_ON, VALIDATED_ON, claim, path_of, proved, write_profile
+from moonas.study.profile_file import CALIBRATED_ON, VALIDATED_ON, calibrating, claim, path_of, proved, write_profile
 from moonas.study.spread import draw_different
 
 if TYPE_CHECKING:
@@ -149,7 +149,8 @@ def measure(profiling: Profiling, progress: Progress = lambda line: None) -> Dev
 
 def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
     from moonas.evaluation.worker import keep_memory
-    from moonas.hardware.kernel_times import CALL, time_kernels
+    from moonas.hardware.kernel_times import Pace, time_kernels
+    from moonas.hardware.runtime import prepare
     from moonas.hardware.table import append_rows, read_table
 
     keep_memory()
@@ -167,9 +168,14 @@ def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
     def told(rounds: int) -> None:
         progress(f"{done:,} of {len(space.kernels):,} kernels measured, the next {rounds} times of {device.rounds}")
 
-    for times in time_kernels(missing, device, weight_bytes=space.weight_bytes, seed=profiling.seed, told=told):
+    proof = profiling.proof()
+    networks = [prepare(each, profiling.task.input_shape, device) for each in proof[: calibrating(len(proof))]]
+    pace, weights, seed = Pace(known), space.weight_bytes, profiling.seed
+    for times in time_kernels(
+        missing, device, weight_bytes=weights, networks=networks, pace=pace, seed=seed, told=told
+    ):
         append_rows(profiling.table_path, times)
-        done += sum(each.key != CALL for each in times)
+        done += sum(each.work.kernels > 0 for each in times)
         progress(f"{done:,} of {len(space.kernels):,} kernels measured")
     if done == before and kept.validation is not None:
         return kept  # measured and proved; what is missing cannot be timed by itself
@@ -193,7 +199,7 @@ def minutes(profiling: Profiling, space: KernelSpace) -> float:
     """About how long it takes: kernels, what makes their inputs, calls, and whole networks."""
     from moonas.hardware.kernel_times import count_timed
 
-    timed = count_timed(space.kernels) + CALIBRATED_ON + VALIDATED_ON
+    timed = count_timed(space.kernels, networks=CALIBRATED_ON) + CALIBRATED_ON + VALIDATED_ON
     return UP_TO_S / 60 + timed * (profiling.device.rounds * profiling.device.round_ms / 1000 + _SECONDS_TO_LOAD) / 60
 
 

@@ -79,7 +79,9 @@ def test_a_profile_is_written_with_its_table_its_scale_and_how_well_it_proved() 
     assert "search with --set device=mine" in result.stdout.replace("\n", " ")
     tree = load_device_tree("mine")
     table = read_table(Path(tree["table"]))
-    assert {kernel.key for kernel in profiling.find_kernels(planned()).kernels} | {CALL} == set(table.times)
+    assert {kernel.key for kernel in profiling.find_kernels(planned()).kernels} | {CALL, "network 0"} == set(
+        table.times
+    )
     assert tree["scale"] > 0
     assert tree["validation"]["networks"] == 3  # of four, one of which gives the scale
     assert tree["validation"]["of"] == "the other networks of few.yaml"
@@ -111,7 +113,7 @@ def test_an_interrupted_profile_goes_on_with_what_is_missing(timed: list[int]) -
     lines = whole.splitlines(keepends=True)
     made.table_path.write_text("".join(lines[:5]) + lines[5][:-3])
     measure(made)
-    assert timed == [len(lines) - 2, len(lines) - 5]  # of the lines, one is the header, and one the call
+    assert timed == [len(lines) - 3, len(lines) - 6]  # beside a header, a call, and a network that tells the pace
     assert made.table_path.read_text().startswith("".join(lines[:5]))
     again = made.table_path.read_text().splitlines()[1:]
     assert len(again) == len(lines)  # with a call more
@@ -239,7 +241,7 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch, timed: 
         result = moonas_command(COMMAND)
     assert result.exit_code == 130
     assert "The same command goes on" in result.stderr
-    assert len(read_table(planned().table_path).times) == 4  # the call, and a group
+    assert len(read_table(planned().table_path).times) == 5  # a call, a group, and a network that tells the pace
     assert "not tried yet" in planned().path.read_text()
     assert moonas_command(COMMAND).exit_code == 0
     assert timed[1] == timed[0] - 3

@@ -10,14 +10,15 @@ memory happens to lie, and many a kernel takes no more than three.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 import torch
 
 from moonas.hardware.device import DeviceProfile
 from moonas.hardware.kernels import Kernel
-from moonas.hardware.latency import Latency, measure
+from moonas.hardware.latency import Latency, measure, nothing
 from moonas.hardware.replay import KernelInContext, Nothing, Place, Replayed, Rest, SideBySide, context_of, place_of
 from moonas.hardware.roofline import Work, work_of
 from moonas.hardware.runtime import Inference, prepare, prepare_parts
@@ -45,6 +46,37 @@ class KernelTime:
     microseconds: float
     uncertainty_us: float
     work: Work
+
+
+class Pace:
+    """How fast the machine is, by whole networks that are timed with each group of kernels.
+
+    A shared machine is slower by a third or more for minutes. Kernels of one group are all slower then, and a network
+    has kernels of many groups; what the same networks take with each group tells by how much.
+    """
+
+    def __init__(self, first: Mapping[str, KernelTime]):
+        """Take a table, which knows how long the networks took with the first group, if there was one."""
+        self._first_us = [first[key].microseconds for key in map(_network, range(len(first))) if key in first]
+
+    def corrected(self, times: Sequence[KernelTime], networks: Sequence[Latency]) -> list[KernelTime]:
+        """What kernels would have taken with the first group, given what the networks took with them.
+
+        With the first group itself, what the networks took is added.
+        """
+        took_us = [1000 * each.best for each in networks]
+        added = []
+        if not self._first_us:
+            self._first_us = took_us
+            added = [KernelTime(_network(i), each, 0.0, Work(calls=0)) for i, each in enumerate(took_us)]
+        ratio = median(now / first for now, first in zip(took_us, self._first_us, strict=True)) if took_us else 1.0
+        same = (replace(e, microseconds=e.microseconds / ratio, uncertainty_us=e.uncertainty_us / ratio) for e in times)
+        return [*same, *added]
+
+
+def _network(number: int) -> str:
+    """The key of one of the networks that tell how fast the machine is."""
+    return f"network {number}"
 
 
 @dataclass(frozen=True)
@@ -102,9 +134,9 @@ def together(kernels: Sequence[Kernel]) -> Iterator[Together]:
         yield Together((*modules.values(), *alone), tuple(comparisons))
 
 
-def count_timed(kernels: Sequence[Kernel]) -> int:
-    """How many models are timed: kernels, in each group of them once what makes their inputs, and a call."""
-    return sum(len(some) + len(set(map(_context, some))) + 1 for some in _groups(kernels))
+def count_timed(kernels: Sequence[Kernel], *, networks: int) -> int:
+    """How many models are timed: kernels, in each group of them once what makes their inputs, a call, and networks."""
+    return sum(len(some) + len(set(map(_context, some))) + 1 + networks for some in _groups(kernels))
 
 
 def _groups(kernels: Sequence[Kernel]) -> Iterator[Sequence[Kernel]]:
@@ -145,6 +177,8 @@ def time_kernels(
     device: DeviceProfile,
     *,
     weight_bytes: int,
+    networks: Sequence[Inference] = (),
+    pace: Pace | None = None,
     seed: int = 0,
     told: Callable[[int], None] = lambda rounds: None,
 ) -> Iterator[list[KernelTime]]:
@@ -154,13 +188,15 @@ def time_kernels(
         kernels: what is timed.
         device: where and how.
         weight_bytes: of the networks that the kernels are from: so much is read between calls.
+        networks: some of these, timed with each group, for the pace.
+        pace: of the machine with groups that were timed before.
         seed: of the orders.
         told: called with the rounds that were timed of those that are timed together.
 
     Yields:
         a call, and those that were timed together.
     """
-    rest = _rest(weight_bytes, device)
+    rest, pace = _rest(weight_bytes, device), pace or Pace({})
     call = prepare(Nothing(), Nothing.inputs[0].shape[1:], device)
     for some in together(kernels):
         timed, before = [call], [rest]
@@ -168,8 +204,11 @@ def time_kernels(
             once, again = prepare_parts(module, module.inputs, device, copies=2)
             timed.append(once)
             before.append(_both(rest, again))
+        timed += networks
+        before += [nothing] * len(networks)
         first, *others = measure(timed, device, before=before, seed=seed, told=told)
-        yield [call_time(first), *(comparison.time(others) for comparison in some.comparisons)]
+        times = [call_time(first), *(comparison.time(others) for comparison in some.comparisons)]
+        yield pace.corrected(times, others[len(some.modules) :])
 
 
 def call_time(found: Latency) -> KernelTime:

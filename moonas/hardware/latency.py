@@ -102,7 +102,7 @@ def measure(
         told: called with the rounds that were timed.
     """
     clock = _time_cuda if device.processor == "cuda" else _time_cpu
-    prior = before or [_nothing] * len(inferences)
+    prior = before or [nothing] * len(inferences)
     random = np.random.default_rng(seed)
     visits = [_Visits(device.threads) for _ in inferences]
     with undisturbed(device.threads):
@@ -169,16 +169,16 @@ class _Visits:
         )
 
 
-def _nothing() -> None:
-    pass
+def nothing() -> None:
+    """Do before a network: it comes with weights of its own."""
 
 
 def _calls_in_a_round(inference: Inference, before: Inference, device: DeviceProfile, clock: Clock) -> int:
     """Warm up, and see how many calls fill a round, with what is done before each."""
     clock(inference, 25 if device.processor == "cuda" else _WARM_UP_CALLS, before)
     once = min(clock(inference, _FEWEST_CALLS, before))
-    if before is not _nothing:
-        once += min(clock(before, _FEWEST_CALLS, _nothing))
+    if before is not nothing:
+        once += min(clock(before, _FEWEST_CALLS, nothing))
     return max(_FEWEST_CALLS, int(device.round_ms / max(once, 1e-4)))
 
 

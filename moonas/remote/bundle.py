@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from moonas.errors import MoonasError
 from moonas.profiling import Profiling, described, find_kernels
 from moonas.spec.results import ComparisonSpec, GroupSpec, ManifestSpec
+from moonas.study.profile_file import calibrating
 
 if TYPE_CHECKING:
     import torch
@@ -79,15 +80,17 @@ class _Writer:
 
         call, networks = GroupSpec(kind="call", files=(self.model(Nothing()),)), profiling.proof()
         groups: list[GroupSpec] = []
+        timed = tuple(self.network(profiling, each) for each in networks)
+        paced = timed[: calibrating(len(timed))]
         for some in together(space.kernels):
             comparisons = [
                 ComparisonSpec(key=c.key, whole=c.whole, less=c.less, times=c.times) for c in some.comparisons
             ]
             files = tuple(map(self.model, some.modules))
-            groups += call, GroupSpec(kind="kernels", files=files, comparisons=tuple(comparisons))
+            files += paced
+            groups += call, GroupSpec(kind="kernels", files=files, comparisons=tuple(comparisons), networks=len(paced))
             done = sum(len(group.comparisons) for group in groups)
             progress(f"{done:,} of {len(space.kernels):,} kernels exported")
-        timed = tuple(self.network(profiling, each) for each in networks)
         kernels = [profiling.kernels(network) for network in networks]
         manifest = ManifestSpec(
             profile=described(profiling, space),

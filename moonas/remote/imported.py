@@ -60,16 +60,19 @@ def import_results(path: Path, *, name: str | None = None, folder: Path = Path("
 
 def kernel_times(results: ResultsSpec) -> list[KernelTime]:
     """What the kernels took, and before each group of them a call."""
-    from moonas.hardware.kernel_times import Comparison, call_time
+    from moonas.hardware.kernel_times import Comparison, Pace, call_time
     from moonas.hardware.roofline import Work
 
     works = results.manifest.works
     times: list[KernelTime] = []
+    pace = Pace({})
     for group, result in zip(results.manifest.groups, results.groups, strict=True):
         found = _latencies(result)
         times += [call_time(found[0])] if group.kind == "call" else []
         compared = (Comparison(c.key, Work(*works[c.key]), c.whole, c.less, c.times) for c in group.comparisons)
-        times += [comparison.time(found) for comparison in compared]
+        if group.kind == "kernels":
+            kernels = [comparison.time(found) for comparison in compared]
+            times += pace.corrected(kernels, found[len(found) - group.networks :])
     return times
 
 

@@ -204,9 +204,10 @@ def _time(call: Call, count: int, before: Call) -> list[float]:
 def measure_group(bundle: Bundle, group: dict[str, Any], rest: Call, rounds: int) -> list[dict[str, float]]:
     """Time the models of a group side by side."""
     settings = bundle.manifest["profile"]
-    is_part = group["kind"] == "kernels"
+    parts = len(group["files"]) - group.get("networks", 0) if group["kind"] == "kernels" else 0
     calls, before = [], []
-    for name in group["files"]:
+    for i, name in enumerate(group["files"]):
+        is_part = i < parts
         model = bundle.read(name)
         feed: dict[str, Any] = {}
         try:

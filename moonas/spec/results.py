@@ -44,11 +44,13 @@ class GroupSpec(SpecModel):
         kind: the call that computes nothing, kernels, or whole networks.
         files: the model of each.
         comparisons: what becomes of the times, where they are of kernels.
+        networks: how many of the files, the last ones, are whole networks that tell how fast the device is.
     """
 
     kind: Literal["call", "kernels", "networks"]
     files: Annotated[tuple[str, ...], LISTED]
     comparisons: Annotated[tuple[ComparisonSpec, ...], LISTED] = ()
+    networks: Count = 0
 
     def mistakes(self) -> Iterator[Mistake]:
         """Refuse comparisons of what is not timed."""

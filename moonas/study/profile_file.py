@@ -96,7 +96,7 @@ def proved(
         what = "the kernels of a network take no time together, so noisy are they"
         raise MoonasError(f"{spec.table}: {what}; measure another profile, with more --rounds")
     measured_ms = [each.best for each in timed]
-    first = min(CALIBRATED_ON, max(1, len(timed) // 5))
+    first = calibrating(len(timed))
     scale = float(np.median(np.divide(measured_ms, sums_ms)[:first]))
     tried = slice(first if len(timed) > 1 else 0, None)
     predicted = [scale * each for each in sums_ms[tried]]
@@ -108,6 +108,11 @@ def proved(
     share = round(float(np.median([each.cpu_over_wall for each in timed])), 4)
     around = environment.model_copy(update={"cpu_over_wall": share})
     return spec.model_copy(update={"scale": round(scale, 4), "validation": proof, "environment": around})
+
+
+def calibrating(networks: int) -> int:
+    """How many of the networks of a proof, the first ones, are for the scale, and for the pace of the device."""
+    return min(CALIBRATED_ON, max(1, networks // 5))
 
 
 def _which(networks: int) -> str:

@@ -10,10 +10,11 @@ from torch import nn
 
 from moonas.hardware import kernel_times
 from moonas.hardware.device import DeviceProfile
-from moonas.hardware.kernel_times import CALL, KernelTime, time_kernels, times_at_once
+from moonas.hardware.kernel_times import CALL, KernelTime, Pace, time_kernels, times_at_once
 from moonas.hardware.kernels import Kernel, kernels_of
 from moonas.hardware.latency import Latency
 from moonas.hardware.replay import KernelInContext, Nothing, Replayed, SideBySide, place_of
+from moonas.hardware.roofline import Work
 from moonas.hardware.table import KernelTable
 from moonas.hardware.trace import trace
 
@@ -215,3 +216,30 @@ def test_kernels_are_timed_in_both_runtimes(runtime: Any) -> None:
     (found,) = time_kernels(chain(), device, weight_bytes=40_000)
     assert {time.key for time in found} == {CALL, *(kernel.key for kernel in chain())}
     assert found[0].microseconds > 0
+
+
+def took(milliseconds: float) -> Latency:
+    return replace(STEADY, best=milliseconds)
+
+
+def test_kernels_of_a_slow_hour_are_corrected_by_what_whole_networks_took_with_them() -> None:
+    kernel, first = KernelTime("a", 30.0, 3.0, Work(calls=0, kernels=1)), [took(1.0), took(2.0), took(4.0)]
+    pace = Pace({})
+    added, same = pace.corrected([], first), pace.corrected([kernel], first)
+    assert {each.key: each.microseconds for each in added} == {"network 0": 1000, "network 1": 2000, "network 2": 4000}
+    assert same == [kernel]
+    slow = [took(1.5), took(3.0), took(9.0)]  # one of them was disturbed
+    (corrected,) = pace.corrected([kernel], slow)
+    assert (corrected.microseconds, corrected.uncertainty_us) == (20.0, 2.0)
+    assert Pace({each.key: each for each in added}).corrected([kernel], slow) == [corrected]
+
+
+def test_networks_that_tell_the_pace_are_no_kernels() -> None:
+    added = Pace({}).corrected([], [took(1.0)] * 5)
+    table = KernelTable([*added, *(KernelTime(f"k{i}", 10.0, 1.0, Work(calls=0, kernels=1)) for i in range(5))])
+    assert table.roofline.kernel_us == pytest.approx(10.0)
+
+
+def test_without_networks_kernels_stay_as_they_were_timed() -> None:
+    kernel = KernelTime("a", 30.0, 3.0, Work(calls=0, kernels=1))
+    assert Pace({}).corrected([kernel], []) == [kernel]
