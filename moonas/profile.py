@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from moonas.profiling import Profiling
     from moonas.remote.target import Target
     from moonas.spec.device import DeviceSpec
+    from moonas.spec.provenance import ValidationSpec
 
 
 class _Group(TyperGroup):
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 Runtime = Literal["onnxruntime", "torch"]
 Processor = Literal["cpu", "cuda"]
-_WELL = 0.9
+_WELL, _UNCERTAIN = 0.9, 0.15
 EncodingOption = Annotated[str, typer.Option("--encoding", help="The search space whose kernels are measured.")]
 ShapeOption = Annotated[str | None, typer.Option("--input", metavar="SHAPE", help="Of one input, as 3x32x32 or 128x6.")]
 ClassesOption = Annotated[int | None, typer.Option("--classes", min=1, max=10**6, help="Outputs of the networks.")]
@@ -182,12 +183,19 @@ def _say_how_well(found: DeviceSpec, path: Path, quiet: bool) -> None:
         )
         if not proof.of.startswith("random"):
             say(f"Its errors are of {proof.of}: the search space has no more, and few may be predicted well by chance.")
-        if proof.timed_well is not None and proof.timed_well < _WELL:
-            say(
-                f"The device was busy: only {_percent(proof.timed_well)} of the networks were timed so that another "
-                "measurement would find the same. Remove both files, and measure again when it is idle.",
-                err=True,
-            )
+        if disturbed := _disturbed(proof):
+            say(f"The device was busy: {disturbed}. Remove both files, and measure again when it is idle.", err=True)
+
+
+def _disturbed(proof: ValidationSpec) -> str | None:
+    """What shows that others computed meanwhile, if anything does."""
+    if proof.timed_well is not None and proof.timed_well < _WELL:
+        well = _percent(proof.timed_well)
+        return f"only {well} of the networks were timed so that another measurement would find the same"
+    if proof.kernel_uncertainty is not None and proof.kernel_uncertainty > _UNCERTAIN:
+        by = _percent(proof.kernel_uncertainty)
+        return f"one half of the rounds found kernels to take {by} more or less than the other did, in the median"
+    return None
 
 
 def _say_what_it_takes(made: Profiling, progress: _Progress) -> None:

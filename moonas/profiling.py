@@ -248,6 +248,6 @@ def _proved(profiling: Profiling, spec: DeviceSpec, table: KernelTable, progress
     found = measure(timed, device, up_to_s=UP_TO_S, patience=device.rounds, seed=profiling.seed)
     around = surroundings()
     sums = [table.sum(profiling.kernels(network)).latency_ms for network in networks]
-    proof = proved(spec, timed=found, sums_ms=sums, environment=around)
+    proof = proved(spec, table, timed=found, sums_ms=sums, environment=around)
     write_profile(profiling.path, proof)
     return proof

@@ -20,10 +20,11 @@ from moonas import profiling
 from moonas.cli import app
 from moonas.errors import MoonasError
 from moonas.hardware import kernel_times
-from moonas.hardware.kernel_times import CALL
+from moonas.hardware.kernel_times import CALL, KernelTime
 from moonas.hardware.kernels import kernels_of
 from moonas.hardware.latency import Latency
-from moonas.hardware.table import append_rows, read_table
+from moonas.hardware.roofline import Work
+from moonas.hardware.table import KernelTable, append_rows, read_table
 from moonas.hardware.trace import trace
 from moonas.network.architecture import Task
 from moonas.profiling import Profiling, described, measure, plan
@@ -327,6 +328,20 @@ def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_device_tree("mine")["validation"]["timed_well"] == 0
 
 
+def test_kernels_that_were_disturbed_are_told_though_the_networks_were_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = profile_file.proved
+
+    def calm(*given: Any, **named: Any) -> Any:
+        timed = [replace(each, repeatability=0.01, cpu_over_wall=1.0) for each in named.pop("timed")]
+        return real(*given, timed=timed, **named)
+
+    monkeypatch.setattr(profiling, "proved", calm)
+    monkeypatch.setattr(KernelTable, "uncertainty", 0.284)
+    result = moonas_command(COMMAND)
+    assert "The device was busy: one half of the rounds found kernels to take 28.4 % more or less" in result.stderr
+    assert load_device_tree("mine")["validation"]["kernel_uncertainty"] == 0.284
+
+
 def test_a_gpu_that_is_not_there_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     result = moonas_command(f"{COMMAND} --processor cuda --runtime torch")
@@ -384,11 +399,17 @@ def test_a_fifth_of_the_networks_gives_the_scale_and_the_others_try_it(count: in
     one = Latency(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 9, 3, 1.0)
     timed = [replace(one, best=(i + 1) * (3.0 if i < first else 2.0)) for i in range(count)]
     around = EnvironmentSpec(date="2026-11-29", system="Linux", python="3.11.2")
+    kernels = (KernelTime(str(i), 10.0, 1.0 + i, Work(kernels=1)) for i in range(3))
     found = profile_file.proved(
-        planned().device, timed=timed, sums_ms=[i + 1.0 for i in range(count)], environment=around
+        planned().device,
+        KernelTable(kernels),
+        timed=timed,
+        sums_ms=[i + 1.0 for i in range(count)],
+        environment=around,
     )
     assert found.scale == 3.0
     assert found.validation is not None
     assert found.validation.networks == max(1, count - first)
     assert found.validation.mape == (0.5 if count > 1 else 0)
     assert found.validation.of == f"{of} of "
+    assert found.validation.kernel_uncertainty == 0.2

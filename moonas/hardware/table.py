@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,12 @@ class KernelTable:
         for time in times:
             every.setdefault(time.key, []).append(time)
         self.times: Mapping[str, KernelTime] = {key: _middle(same) for key, same in every.items()}
+
+    @property
+    def uncertainty(self) -> float | None:
+        """Median of the kernels' own, as a share of their times; None where all take next to nothing."""
+        shares = [time.uncertainty_us / time.microseconds for time in self._telling]
+        return median(shares) if shares else None
 
     def sum(self, kernels: Sequence[Kernel]) -> KernelSum:
         """Add up the kernels of a network, and the call."""
@@ -102,7 +109,9 @@ class KernelTable:
             expected_us = 1000 * self.roofline.work_ms(time.work)
             if expected_us > 0:
                 alike.setdefault(_steps(time.key), []).append((time.microseconds / expected_us, _sizes(time.key)))
-        return {steps: (np.array([e[0] for e in each]), np.array([e[1] for e in each])) for steps, each in alike.items()}
+        return {
+            steps: (np.array([e[0] for e in each]), np.array([e[1] for e in each])) for steps, each in alike.items()
+        }
 
     @cached_property
     def _telling(self) -> list[KernelTime]:

@@ -41,10 +41,11 @@ def import_results(path: Path, *, name: str | None = None, folder: Path = Path("
     changes = {"name": name, "table": table.name, "rounds": results.rounds}
     spec = manifest.profile.model_copy(update=changes).on(results.device)
     times = kernel_times(results)
+    measured = KernelTable(times)
     named = [[(key, Work(*manifest.works[key])) for key in keys] for keys in manifest.networks]
-    sums = [KernelTable(times).sum_named(parts).latency_ms for parts in named]
+    sums = [measured.sum_named(parts).latency_ms for parts in named]
     timed = _latencies(results.groups[-1])
-    proof = proved(spec, timed=timed, sums_ms=sums, environment=results.environment)
+    proof = proved(spec, measured, timed=timed, sums_ms=sums, environment=results.environment)
     with alone(profile):
         draft = table.with_name(f".{table.name}.draft")
         draft.unlink(missing_ok=True)

@@ -105,6 +105,8 @@ class ValidationSpec(SpecModel):
         median_ape: median of the same.
         within_10_percent: share of the networks whose prediction is so near.
         timed_well: share of the networks whose own latencies another measurement would find again.
+        kernel_uncertainty: of the kernels that were measured, the median share by which one half of the rounds found
+            another time than the other half.
     """
 
     networks: Annotated[int, Field(ge=1)]
@@ -115,6 +117,7 @@ class ValidationSpec(SpecModel):
     median_ape: Annotated[float, Field(ge=0)] | None = None
     within_10_percent: Share | None = None
     timed_well: Share | None = None
+    kernel_uncertainty: Annotated[float, Field(ge=0)] | None = None
 
 
 class PriceSpec(SpecModel):

@@ -15,6 +15,7 @@ from moonas.study.environment import differences
 
 if TYPE_CHECKING:
     from moonas.hardware.latency import Latency
+    from moonas.hardware.table import KernelTable
 
 CALIBRATED_ON, VALIDATED_ON = 5, 20
 """Networks on which the scale of a table is found, and others on which it is tried, where there are so many."""
@@ -75,12 +76,18 @@ def refuse_others(path: Path, spec: DeviceSpec, *, table: bytes | None = None) -
 
 
 def proved(
-    spec: DeviceSpec, *, timed: Sequence[Latency], sums_ms: Sequence[float], environment: EnvironmentSpec
+    spec: DeviceSpec,
+    table: KernelTable,
+    *,
+    timed: Sequence[Latency],
+    sums_ms: Sequence[float],
+    environment: EnvironmentSpec,
 ) -> DeviceSpec:
     """Find the scale of a table on some networks, and try it on the others.
 
     Args:
         spec: what the profile says so far.
+        table: of kernels that were measured.
         timed: what different networks took as a whole; a fifth of them, the first, are for the scale.
         sums_ms: of the kernels of the same networks.
         environment: what was true of the device after they were timed.
@@ -104,6 +111,8 @@ def proved(
     errors = {name: round(value, 4) for name, value in found if np.isfinite(value)}  # no rank where all are alike
     well = round(sum(each.quality == "good" for each in timed) / len(timed), 4)
     of = f"{_which(len(timed))} of {spec.space.encoding if spec.space else ''}"
+    if table.uncertainty is not None:
+        errors["kernel_uncertainty"] = round(table.uncertainty, 4)
     proof = ValidationSpec(networks=len(predicted), of=of, timed_well=well, **errors)
     share = round(float(np.median([each.cpu_over_wall for each in timed])), 4)
     around = environment.model_copy(update={"cpu_over_wall": share})

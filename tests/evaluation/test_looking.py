@@ -12,8 +12,8 @@ from torch import nn
 from moonas.evaluation.evaluator import Candidate, Failure
 from moonas.evaluation.latency import PredictedLatencyEvaluator
 from moonas.evaluation.looking import BuiltNetwork, JointEvaluator, LookingEvaluator, RunEvaluator, joined
-from moonas.evaluation.static import StaticEvaluator, count_flops
 from moonas.evaluation.pending import Pending
+from moonas.evaluation.static import StaticEvaluator, count_flops
 from moonas.hardware.predict import LatencyModel
 from moonas.hardware.roofline import Roofline
 from moonas.hardware.trace import trace
