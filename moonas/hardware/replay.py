@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+import operator
+from abc import abstractmethod
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
-from torch import nn
-from torch.nn import functional
+from torch import fx, nn
 
 from moonas.hardware.kernels import OUTSIDE, Kernel
-from moonas.hardware.trace import INPUT, TENSOR, Operation
+from moonas.hardware.step import Step
+from moonas.hardware.trace import INPUT, Operation
 
 _PREFIX_CHANNELS = 4
 _REST_CHANNELS = 1024
-
-
-def _batch_norm(x: Any, weight: Any, bias: Any, mean: Any, variance: Any, *, eps: float, **_: Any) -> Any:
-    return functional.batch_norm(x, mean, variance, weight, bias, eps=eps)
-
-
-def _layer_norm(x: Any, weight: Any, bias: Any, *, normalized_shape: Sequence[int], eps: float) -> Any:
-    return functional.layer_norm(x, list(normalized_shape), weight, bias, eps)
-
-
-def _softmax(x: Any, *, dim: int, **_: Any) -> Any:
-    return functional.softmax(x, dim)
-
-
-def _max_pool(x: Any, **options: Any) -> Any:
-    return functional.max_pool2d(x, **options)
-
-
-def _clone(x: Any, **_: Any) -> Any:
-    return x.clone()
-
-
-_EXPORTABLE: Mapping[str, Callable[..., Any]] = {
-    "native_batch_norm": _batch_norm,
-    "native_layer_norm": _layer_norm,
-    "_softmax": _softmax,
-    "max_pool2d_with_indices": _max_pool,
-    "clone": _clone,
-}
-"""Operators that ONNX exporters know under other names."""
-
 
 Place = tuple[bool, tuple[tuple[int, ...], ...]]
 """Whether a kernel is kept apart from what makes its inputs, and their shapes."""
@@ -71,6 +42,14 @@ class Replayed(nn.Module):
 
     inputs: tuple[torch.Tensor, ...]
 
+    def forward(self, *given: torch.Tensor) -> Any:
+        """Compute it."""
+        return self.compute(given, 0)
+
+    @abstractmethod
+    def compute(self, given: Sequence[torch.Tensor], first: int) -> Any:
+        """Compute it of those that are given, its own beginning with the number `first`."""
+
 
 class KernelInContext(Replayed):
     """What makes the inputs of a kernel, and the kernel.
@@ -85,7 +64,8 @@ class KernelInContext(Replayed):
     def __init__(self, kernel: Kernel):
         """Take the kernel."""
         super().__init__()
-        self._steps = kernel.steps
+        self.steps = nn.ModuleList(map(Step, kernel.steps))
+        self._sources = [_sources(kernel, step) for step in kernel.steps]
         self._look = _look(kernel.steps[-1].output_shape)
         read = [pair for step in kernel.steps for pair in zip(step.inputs, step.input_shapes, strict=True)]
         given = [(made, shape) for made, shape in read if made in (INPUT, OUTSIDE)]
@@ -93,27 +73,15 @@ class KernelInContext(Replayed):
             nn.Identity() if made == INPUT else _prefix(shape, apart=kernel.multiply_adds == 0) for made, shape in given
         )
         self.inputs = tuple(torch.randn(shape if made == INPUT else _thin(shape)) for made, shape in given)
-        weights = [torch.rand(shape) for made, shape in read if made is None]
-        self.weights = nn.ParameterList(nn.Parameter(weight, requires_grad=False) for weight in weights)
 
-    def forward(self, *given: torch.Tensor) -> Any:
+    def compute(self, given: Sequence[torch.Tensor], first: int) -> Any:
         """Compute the last step."""
-        comes = iter([prefix(each) for prefix, each in zip(self.prefixes, given, strict=True)])
-        weights, results = iter(self.weights), list[torch.Tensor]()
-        for step in self._steps:
-            read = zip(step.inputs, step.input_shapes, strict=True)
-            results.append(_compute(step, [self._take(*each, comes, weights, results) for each in read]))
+        comes = iter([prefix(given[first + i]) for i, prefix in enumerate(self.prefixes)])
+        results: list[Any] = []
+        for step, sources in zip(self.steps, self._sources, strict=True):
+            made = (next(comes) if i < 0 else results[i] if s is None else results[i].reshape(s) for i, s in sources)
+            results.append(step(*made))
         return self._look(results[-1])
-
-    def _take(
-        self, made: int | None, shape: tuple[int, ...], comes: Iterator[Any], weights: Iterator[Any], results: list[Any]
-    ) -> Any:
-        """What a step reads, in the shape in which it reads it."""
-        if made is None:
-            return next(weights)
-        if made < 0:
-            return next(comes)
-        return results[made] if shape == self._steps[made].output_shape else results[made].reshape(shape)
 
 
 class Context(Replayed):
@@ -126,10 +94,10 @@ class Context(Replayed):
         self.looks = nn.ModuleList(map(_look, shapes))
         self.inputs = tuple(torch.randn(_thin(shape)) for shape in shapes)
 
-    def forward(self, *given: torch.Tensor) -> Any:
+    def compute(self, given: Sequence[torch.Tensor], first: int) -> Any:
         """Compute all of them."""
-        parts = zip(self.looks, self.prefixes, given, strict=True)
-        return tuple(look(prefix(each)) for look, prefix, each in parts)
+        parts = enumerate(zip(self.looks, self.prefixes, strict=True), start=first)
+        return tuple(look(prefix(given[i])) for i, (look, prefix) in parts)
 
 
 class SideBySide(Replayed):
@@ -140,12 +108,11 @@ class SideBySide(Replayed):
         super().__init__()
         self.parts = nn.ModuleList(parts)
         self.inputs = tuple(given for part in parts for given in part.inputs)
-        self._counts = [len(part.inputs) for part in parts]
+        self._firsts = list(accumulate((len(part.inputs) for part in parts), initial=0))
 
-    def forward(self, *given: torch.Tensor) -> Any:
+    def compute(self, given: Sequence[torch.Tensor], first: int) -> Any:
         """Compute all of them."""
-        left = iter(given)
-        return tuple(part(*islice(left, count)) for part, count in zip(self.parts, self._counts, strict=True))
+        return tuple(part.compute(given, first + i) for part, i in zip(self.parts, self._firsts, strict=False))
 
 
 class Nothing(Replayed):
@@ -153,9 +120,9 @@ class Nothing(Replayed):
 
     inputs = (torch.zeros(1, 1),)
 
-    def forward(self, given: torch.Tensor) -> Any:
+    def compute(self, given: Sequence[torch.Tensor], first: int) -> Any:
         """Compute something."""
-        return given + 1
+        return given[first] + 1
 
 
 class Rest(Replayed):
@@ -168,23 +135,16 @@ class Rest(Replayed):
         self.weights = nn.Conv2d(_REST_CHANNELS, outputs, 1, bias=False)
         self.inputs = (torch.randn(1, _REST_CHANNELS, 1, 1),)
 
-    def forward(self, given: torch.Tensor) -> Any:
+    def compute(self, given: Sequence[torch.Tensor], first: int) -> Any:
         """Read them."""
-        return self.weights(given)
+        return self.weights(given[first])
 
 
-def _compute(step: Operation, read: Sequence[torch.Tensor]) -> Any:
-    if step.kind in _EXPORTABLE:
-        return _EXPORTABLE[step.kind](*read, **step.options)
-    tensors = iter(read)
-
-    def filled(argument: Any) -> Any:
-        if isinstance(argument, tuple):
-            return [filled(each) for each in argument]
-        return next(tensors) if argument == TENSOR else argument
-
-    result = getattr(torch.ops.aten, step.kind)(**{name: filled(value) for name, value in step.arguments})
-    return result[0] if isinstance(result, tuple) else result
+def _sources(kernel: Kernel, step: Operation) -> list[tuple[int, tuple[int, ...] | None]]:
+    """What other steps make for this one: their numbers, and the shape in which it is read, if that is another."""
+    read = zip(step.inputs, step.input_shapes, strict=True)
+    made = [(number, shape) for number, shape in read if number is not None]
+    return [(i, None if i < 0 or shape == kernel.steps[i].output_shape else shape) for i, shape in made]
 
 
 def _thin(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -200,5 +160,35 @@ def _prefix(shape: tuple[int, ...], *, apart: bool) -> nn.Module:
     return nn.Linear(_PREFIX_CHANNELS, shape[-1], bias=False)
 
 
+class Look(nn.MaxPool2d):
+    """Looks at one pixel."""
+
+
 def _look(shape: tuple[int, ...]) -> nn.Module:
-    return nn.MaxPool2d(1, stride=shape[2:]) if len(shape) == 4 else nn.Identity()
+    return Look(1, stride=shape[2:]) if len(shape) == 4 else nn.Identity()
+
+
+def straight(module: Replayed) -> nn.Module:
+    """The same as plain calls one after the other: what Python does around them takes longer than many an operator.
+
+    Nothing is looked at: eager PyTorch hands over every result as it is.
+    """
+    graph, held = _Tracer().trace(module), dict[str, Any]()
+    for node in list(graph.nodes):
+        if node.op not in ("call_module", "get_attr"):
+            continue
+        named = operator.attrgetter(str(node.target))(module)
+        if isinstance(named, Look):
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
+            continue
+        node.target = f"held_{len(held)}"  # found more quickly than by the way through all that holds it
+        held[node.target] = named
+    return fx.GraphModule(held, graph)
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
+        """Whether it is called as a whole."""
+        is_called = isinstance(module, Look) or (isinstance(module, Step) and module.is_public)
+        return is_called or super().is_leaf_module(module, qualified_name)

@@ -14,6 +14,7 @@ from torch import nn
 
 from moonas.errors import MoonasError
 from moonas.hardware.device import DeviceProfile
+from moonas.hardware.replay import Replayed, straight
 
 Inference = Callable[[], Any]
 
@@ -37,7 +38,7 @@ def prepare(module: nn.Module, input_shape: Sequence[int], device: DeviceProfile
 
 
 def prepare_parts(
-    module: nn.Module, inputs: Sequence[torch.Tensor], device: DeviceProfile, *, copies: int
+    module: Replayed, inputs: Sequence[torch.Tensor], device: DeviceProfile, *, copies: int
 ) -> list[Inference]:
     """Load a module as often as wanted, to be run as a part of a network.
 
@@ -53,7 +54,8 @@ def prepare_parts(
     if device.runtime == "onnxruntime":
         exported = to_onnx(module, *inputs)
         return [_in_onnxruntime(exported, inputs, device, is_part=True) for _ in range(copies)]
-    return [_in_torch(copy.deepcopy(module), inputs, device) for _ in range(copies)]
+    plain = straight(module)
+    return [_in_torch(copy.deepcopy(plain), inputs, device) for _ in range(copies)]
 
 
 def to_onnx(module: nn.Module, *inputs: torch.Tensor) -> bytes:

@@ -40,6 +40,7 @@ class Operation:
         text: kind, shapes and options, to be read; operations of one text take equally long, but for who made their
             inputs. In place or not is one.
         is_result: whether the network gives back what it makes.
+        overload: which one of the operators of this name, as PyTorch calls it.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Operation:
     bytes: int
     text: str
     is_result: bool = False
+    overload: str = "default"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -160,6 +162,7 @@ def _describe(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result:
         multiply_adds=flops // 2,  # PyTorch counts a multiply-add as two
         bytes=sum(math.prod(t.shape) * t.element_size() for t in (*inputs, outputs[0])),
         text=_text(kind, shapes, arguments),
+        overload=func._overloadname,
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import operator
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from moonas.content import shipped_folder
 from moonas.encoding.catalogue import encoding_of
 from moonas.hardware.device import FUSION
 from moonas.hardware.kernels import Kernel, kernels_of
-from moonas.hardware.replay import KernelInContext, Nothing, Replayed, Rest, context_of, place_of
+from moonas.hardware.replay import KernelInContext, Nothing, Replayed, Rest, SideBySide, context_of, place_of, straight
 from moonas.hardware.runtime import to_onnx
 from moonas.hardware.trace import trace
 from moonas.network.architecture import Task
@@ -72,6 +73,34 @@ def test_kernels_run_in_context_alike_in_both_runtimes(encoding: str, fusion: tu
         np.testing.assert_allclose(found, result.numpy(), rtol=1e-3, atol=1e-4 * max(1, largest), err_msg=kernel.key)
 
 
+@pytest.mark.parametrize("encoding", SHIPPED)
+def test_plain_calls_compute_the_same_and_hand_over_all_of_it(encoding: str) -> None:
+    for kernel in of_different_kinds(encoding, ()):
+        module = SideBySide([KernelInContext(kernel) for _ in range(2)])
+        plain, shape = straight(module), kernel.steps[-1].output_shape
+        with torch.no_grad():
+            found = plain(*module.inputs)
+        assert [tuple(each.shape) for each in found] == [shape, shape]
+        pixels = tuple(slice(0, size) for size in looked_at(shape))
+        for whole, looked in zip(found, computed(module), strict=True):
+            torch.testing.assert_close(whole[pixels], looked, msg=kernel.key)
+
+
+@pytest.mark.parametrize(
+    ("kind", "called"),
+    [
+        (nn.Conv2d(8, 4, 3), [operator.getitem, "Conv2d", "Step"]),
+        (nn.ReLU(), [operator.getitem, "Conv2d", "MaxPool2d", torch.ops.aten.relu.default]),
+    ],
+)
+def test_plain_calls_are_those_of_operators_and_modules_alone(kind: nn.Module, called: list[Any]) -> None:
+    """What Python does around them would be taken for time of the kernel."""
+    plain = straight(KernelInContext(only(kind, ())))
+    calls = [node for node in plain.graph.nodes if node.op.startswith("call")]
+    named = [type(plain.get_submodule(n.target)).__name__ if n.op == "call_module" else n.target for n in calls]
+    assert named == called
+
+
 @pytest.mark.parametrize("encoding", ["resnet", "sequence"])
 def test_contexts_make_what_the_kernels_read(encoding: str) -> None:
     for kernel in of_different_kinds(encoding, JOINED):
@@ -93,7 +122,7 @@ def only(module: nn.Module, fusion: tuple[str, ...] = JOINED) -> Kernel:
 def test_a_kernel_computes_what_its_module_computes() -> None:
     module = nn.Sequential(nn.Conv2d(8, 5, 3, stride=2, padding=1), nn.BatchNorm2d(5), nn.ReLU()).eval()
     replayed = KernelInContext(only(module))
-    weight, bias, *norm = replayed.weights
+    weight, bias, *norm = [weight for step in replayed.steps for weight in step.weights]
     with torch.no_grad():
         module[0].weight.copy_(weight)
         module[0].bias.copy_(bias)
