@@ -64,6 +64,7 @@ class KernelInContext(Replayed):
     def __init__(self, kernel: Kernel):
         """Take the kernel."""
         super().__init__()
+        self.kernel = kernel
         self.steps = nn.ModuleList(map(Step, kernel.steps))
         self._sources = [_sources(kernel, step) for step in kernel.steps]
         self._look = _look(kernel.steps[-1].output_shape)

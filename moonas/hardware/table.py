@@ -131,7 +131,8 @@ def _steps(key: str) -> str:
 
 def _sizes(key: str) -> Floats:
     """The numbers in the name of a kernel, as logarithms: twice the channels are as far as twice the pixels."""
-    return np.log1p(np.array([float(number) for number in _NUMBER.findall(key)]))
+    logarithms: Floats = np.log1p(np.array([float(number) for number in _NUMBER.findall(key)]))
+    return logarithms
 
 
 def _middle(times: Sequence[KernelTime]) -> KernelTime:

@@ -80,7 +80,7 @@ class Laboratory:
             return CALL_US + sum(self._us(part) - CALL_US for part in module.parts)  # type: ignore[arg-type]
         if isinstance(module, KernelInContext):
             prefixes = sum(not isinstance(each, nn.Identity) for each in module.prefixes)
-            return CALL_US + PREFIX_US * prefixes + cost_us(Kernel(module._steps))
+            return CALL_US + PREFIX_US * prefixes + cost_us(module.kernel)
         return CALL_US + PREFIX_US * len(getattr(module, "prefixes", ()))
 
 
