@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -113,7 +113,8 @@ class SideBySide(Replayed):
 
     def compute(self, given: Sequence[torch.Tensor], first: int) -> Any:
         """Compute all of them."""
-        return tuple(part.compute(given, first + i) for part, i in zip(self.parts, self._firsts, strict=False))
+        parts: Iterable[Any] = self.parts
+        return tuple(part.compute(given, first + i) for part, i in zip(parts, self._firsts, strict=False))
 
 
 class Nothing(Replayed):
