@@ -158,6 +158,9 @@ def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
     here = machine(profiling.device.runtime, on_gpu=profiling.device.processor == "cuda")
     if here.gpu == "unknown":
         raise MoonasError(f"a GPU is to be measured for {profiling.path}, and PyTorch sees none here")
+    if profiling.device.threads > here.cores:
+        what = f"{profiling.device.threads} threads are to be timed, and this machine has {here.cores} cores for them"
+        raise MoonasError(f"{profiling.path}: {what}")
     spec = described(profiling, space).on(here)
     kept = claim(profiling.path, spec)
     device = device_profile(spec)
@@ -211,6 +214,7 @@ def described(profiling: Profiling, space: KernelSpace) -> DeviceSpec:
         classes=profiling.task.classes,
         unseen=round(space.unseen, 5),
         weight_bytes=space.weight_bytes,
+        seed=profiling.seed,
     )
     return profiling.device.model_copy(update={"table": profiling.table_path.name, "space": about})
 

@@ -126,8 +126,8 @@ def _say_how_well_missing_ones(table: KernelTable) -> None:
             predicted_us = 1000 * others.sum_named([(each.key, each.work)]).latency_ms
             errors.append(abs(predicted_us / each.microseconds - 1))
     say(
-        f"Of {len(kernels)} kernels that take 2 us or more, each predicted by nine tenths of the others, half are off by "
-        f"{100 * np.median(errors):.0f} % or less, nine of ten by {100 * np.quantile(errors, 0.9):.0f} %."
+        f"Of {len(kernels)} kernels that take 2 us or more, each predicted by nine tenths of the others, half are off "
+        f"by {100 * np.median(errors):.0f} % or less, nine of ten by {100 * np.quantile(errors, 0.9):.0f} %."
     )
 
 

@@ -21,7 +21,7 @@ FLOPS_ONLY: Tied = (("calls",), ("dense", "pointwise", "depthwise", "linear"))
 FEWEST_NETWORKS = 5
 
 
-def fit(works: Sequence[Work], latencies_ms: Sequence[float], *, tied: Tied = FOUR) -> Roofline:
+def fit(works: Sequence[Work], latencies_ms: Sequence[float], *, tied: Tied = FOUR, least_ms: float = 0.0) -> Roofline:
     """Find the costs with the least sum of squared relative errors, none of them negative.
 
     Four costs are found, and not seven: on 182 published settings of CPUs, each network left out in turn, they predict
@@ -31,17 +31,21 @@ def fit(works: Sequence[Work], latencies_ms: Sequence[float], *, tied: Tied = FO
         works: of networks, as different as those to be predicted.
         latencies_ms: of the same networks.
         tied: what has a cost, and what the same one.
+        least_ms: errors of latencies below this are relative to it: there is more noise in them than latency.
 
     Raises:
-        MoonasError: if there are too few networks, or a latency is not positive.
+        MoonasError: if there are too few networks, or a latency is not positive, without such a least.
     """
-    if len(works) < FEWEST_NETWORKS or min(latencies_ms) <= 0:
+    if len(works) < FEWEST_NETWORKS or (least_ms == 0 and min(latencies_ms) <= 0):
         raise MoonasError(f"costs are fitted to positive latencies of at least {FEWEST_NETWORKS} networks")
     asked = np.array([[sum(getattr(work, name) for name in names) for names in tied] for work in works], dtype=float)
-    relative = asked / np.asarray(latencies_ms)[:, None]
+    of_ms = np.maximum(latencies_ms, least_ms)
+    relative = asked / of_ms[:, None]
     sizes = np.linalg.norm(relative, axis=0)
     sizes[sizes == 0] = 1  # nobody asks for it
-    costs_ms = nnls(relative / sizes, np.ones(len(works)))[0] / sizes  # of equal size, as nnls rounds absolutely
+    costs_ms = (
+        nnls(relative / sizes, np.divide(latencies_ms, of_ms))[0] / sizes
+    )  # of equal size, as nnls rounds absolutely
     cost_ms = {name: cost for names, cost in zip(tied, costs_ms, strict=True) for name in names}
     units = zip(fields(Work), UNIT_MS, strict=True)
     return Roofline(*(float(cost_ms.get(field.name, 0) / unit) for field, unit in units))

@@ -11,8 +11,10 @@ memory happens to lie, and many a kernel takes no more than three.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import TypeVar
 
 import torch
 
@@ -23,6 +25,7 @@ from moonas.hardware.replay import KernelInContext, Nothing, Place, Replayed, Re
 from moonas.hardware.roofline import Work, work_of
 from moonas.hardware.runtime import Inference, prepare, prepare_parts
 
+Result = TypeVar("Result")
 CALL = "call"
 """The key of what an inference takes whatever it computes."""
 _TOGETHER = 96
@@ -69,7 +72,7 @@ class Pace:
         if not self._first_us:
             self._first_us = took_us
             added = [KernelTime(_network(i), each, 0.0, Work(calls=0)) for i, each in enumerate(took_us)]
-        ratio = median(now / first for now, first in zip(took_us, self._first_us, strict=True)) if took_us else 1.0
+        ratio = median(now / first for now, first in zip(took_us, self._first_us, strict=False)) if took_us else 1.0
         same = (replace(e, microseconds=e.microseconds / ratio, uncertainty_us=e.uncertainty_us / ratio) for e in times)
         return [*same, *added]
 
@@ -111,6 +114,17 @@ class Together:
 
     modules: tuple[Replayed, ...]
     comparisons: tuple[Comparison, ...]
+
+    def ready(self, prepare: Callable[[Replayed], Result]) -> tuple[list[Result], list[Comparison]]:
+        """Make the modules ready, and compare those that can be: a runtime may know no such operator."""
+        results: list[Result] = []
+        numbers: dict[int, int] = {}
+        for number, module in enumerate(self.modules):
+            with suppress(Exception):  # of many kinds, none of which has a name
+                results.append(prepare(module))
+                numbers[number] = len(results) - 1
+        able = (each for each in self.comparisons if {each.whole, each.less} <= numbers.keys())
+        return results, [replace(each, whole=numbers[each.whole], less=numbers[each.less]) for each in able]
 
 
 def together(kernels: Sequence[Kernel]) -> Iterator[Together]:
@@ -199,16 +213,12 @@ def time_kernels(
     rest, pace = _rest(weight_bytes, device), pace or Pace({})
     call = prepare(Nothing(), Nothing.inputs[0].shape[1:], device)
     for some in together(kernels):
-        timed, before = [call], [rest]
-        for module in some.modules:
-            once, again = prepare_parts(module, module.inputs, device, copies=2)
-            timed.append(once)
-            before.append(_both(rest, again))
-        timed += networks
-        before += [nothing] * len(networks)
+        parts, comparisons = some.ready(lambda module: prepare_parts(module, module.inputs, device, copies=2))
+        timed = [call, *(once for once, _ in parts), *networks]
+        before = [rest, *(_both(rest, again) for _, again in parts), *[nothing] * len(networks)]
         first, *others = measure(timed, device, before=before, seed=seed, told=told)
-        times = [call_time(first), *(comparison.time(others) for comparison in some.comparisons)]
-        yield pace.corrected(times, others[len(some.modules) :])
+        times = [call_time(first), *(comparison.time(others) for comparison in comparisons)]
+        yield pace.corrected(times, others[len(parts) :])
 
 
 def call_time(found: Latency) -> KernelTime:

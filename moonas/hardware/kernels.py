@@ -91,7 +91,7 @@ def divide(operations: Sequence[Operation], fusion: Collection[str]) -> tuple[li
     """
     same = _same(operations) if fusion else range(len(operations))
     operations = [_reading(each, same) for each in operations]
-    numbers = alive(operations) if fusion else _of_the_input(operations)
+    numbers = alive(operations) if fusion else range(len(operations))
     uses = Counter(made for number in numbers for made in operations[number].inputs)
     kernel_of: dict[int | None, list[int]] = {}
     kernels: list[list[int]] = []
@@ -110,17 +110,19 @@ def divide(operations: Sequence[Operation], fusion: Collection[str]) -> tuple[li
 
 
 def alive(operations: Sequence[Operation]) -> list[int]:
-    """The numbers of the operations that depend on the input, and on which a result of the network depends."""
+    """The numbers of the operations that depend on the input, and on which a result of the network depends.
+
+    Where the result is nothing that a trace knows, an object of the network's own, nothing is left out.
+    """
     wanted, found = {i for i, operation in enumerate(operations) if operation.is_result}, list[int]()
-    for number in reversed(_of_the_input(operations)):
+    of_input = [i for i, operation in enumerate(operations) if any(made is not None for made in operation.inputs)]
+    if not wanted:
+        return of_input
+    for number in reversed(of_input):
         if number in wanted:
             found.append(number)
             wanted.update(made for made in operations[number].inputs if made is not None)
     return found[::-1]
-
-
-def _of_the_input(operations: Sequence[Operation]) -> list[int]:
-    return [i for i, operation in enumerate(operations) if any(made is not None for made in operation.inputs)]
 
 
 def _same(operations: Sequence[Operation]) -> list[int]:

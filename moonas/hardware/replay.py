@@ -192,5 +192,5 @@ def straight(module: Replayed) -> nn.Module:
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
         """Whether it is called as a whole."""
-        is_called = isinstance(module, Look) or (isinstance(module, Step) and module.is_public)
+        is_called = isinstance(module, Look) or (isinstance(module, Step) and module.is_elaborate)
         return is_called or super().is_leaf_module(module, qualified_name)

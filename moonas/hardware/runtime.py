@@ -67,6 +67,7 @@ def to_onnx(module: nn.Module, *inputs: torch.Tensor) -> bytes:
     names = ["input", *(f"input_{i}" for i in range(1, len(inputs)))]
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "ONNX export mode", UserWarning)  # of norms by statistics of what comes
         warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # padding; onnxruntime folds what is left
         torch.onnx.export(module, inputs, buffer, dynamo=False, input_names=names, output_names=["logits"])
     exported: bytes = buffer.getvalue()

@@ -6,10 +6,9 @@ import csv
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,8 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 _WORK = tuple(field.name for field in fields(Work))
 COLUMNS = ("kernel", "microseconds", "uncertainty_us", *_WORK)
 _LEAST_US = 1.0
-"""Less is mostly noise, which relative errors would magnify."""
+"""What is less is mostly noise, which relative errors would magnify."""
+_MOST_WORK = 10**18
 _NEAREST = 3
 """Measured kernels that tell of one that is missing: fewer pass on the noise of one, more are less alike."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
@@ -55,9 +55,9 @@ class KernelTable:
 
     @property
     def uncertainty(self) -> float | None:
-        """Median of the kernels' own, as a share of their times; None where all take next to nothing."""
-        shares = [time.uncertainty_us / time.microseconds for time in self._telling]
-        return median(shares) if shares else None
+        """The sum of the kernels' own, as a share of the sum of their times; None where there is none."""
+        total_us = sum(abs(time.microseconds) for time in self._telling)
+        return sum(time.uncertainty_us for time in self._telling) / total_us if total_us else None
 
     def sum(self, kernels: Sequence[Kernel]) -> KernelSum:
         """Add up the kernels of a network, and the call."""
@@ -99,7 +99,7 @@ class KernelTable:
             return 1.0
         ratios, known = self._alike[_steps(key)]
         distances = np.abs(known - _sizes(key)).sum(axis=1)
-        return float(ratios[np.argsort(distances, kind="stable")[:_NEAREST]].mean())
+        return max(0.0, float(ratios[np.argsort(distances, kind="stable")[:_NEAREST]].mean()))
 
     @cached_property
     def _alike(self) -> Mapping[str, tuple[Floats, Floats]]:
@@ -115,13 +115,14 @@ class KernelTable:
 
     @cached_property
     def _telling(self) -> list[KernelTime]:
-        return [time for time in self.times.values() if time.microseconds >= _LEAST_US and time.work.kernels]
+        return [time for time in self.times.values() if time.work.kernels]
 
     @cached_property
     def roofline(self) -> Roofline:
         """The costs that the measured kernels have by what they do."""
         known = self._telling
-        return fit([time.work for time in known], [time.microseconds / 1000 for time in known], tied=SEVEN)
+        took_ms = [time.microseconds / 1000 for time in known]
+        return fit([time.work for time in known], took_ms, tied=SEVEN, least_ms=_LEAST_US / 1000)
 
 
 def _steps(key: str) -> str:
@@ -169,6 +170,10 @@ def _time(path: Path, line: int, row: Mapping[str, Any]) -> KernelTime:
         raise MoonasError(f"{path}, line {line}: {error}") from error
     if not all(map(math.isfinite, times)):
         raise MoonasError(f"{path}, line {line}: times must be finite, are {times[0]} and {times[1]}")
+    if times[1] < 0 or not all(0 <= count <= _MOST_WORK for count in astuple(work)):
+        raise MoonasError(f"{path}, line {line}: uncertainties and counts must be 0 or more, and counts below 10^18")
+    if not work.kernels and times[0] <= 0:
+        raise MoonasError(f"{path}, line {line}: a whole {row['kernel']} must take time, takes {times[0]:g} us")
     return KernelTime(row["kernel"], *times, work)
 
 
@@ -194,6 +199,11 @@ def _append(path: Path, times: Sequence[KernelTime]) -> None:
         rows = csv.writer(file, lineterminator="\n")
         if not whole:
             rows.writerow(COLUMNS)
-        for time in times:
-            figures = (f"{time.microseconds:.6g}", f"{time.uncertainty_us:.3g}")
-            rows.writerow((time.key, *figures, *asdict(time.work).values()))
+        try:
+            for time in times:
+                figures = (f"{time.microseconds:.6g}", f"{time.uncertainty_us:.3g}")
+                rows.writerow((time.key, *figures, *asdict(time.work).values()))
+            file.flush()
+        except OSError:
+            file.truncate(len(whole.encode()))  # kernels that were timed together count together
+            raise

@@ -6,6 +6,7 @@ import hashlib
 import math
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from itertools import chain
 from pathlib import Path
@@ -64,6 +65,9 @@ def write_bundle(profiling: Profiling, path: Path, progress: Progress = lambda l
         draft.replace(path)
     except OSError as error:
         raise MoonasError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
     return Bundle(path, manifest, hashlib.sha256(path.read_bytes()).hexdigest()[:12])
 
 
@@ -83,12 +87,9 @@ class _Writer:
         timed = tuple(self.network(profiling, each) for each in networks)
         paced = timed[: calibrating(len(timed))]
         for some in together(space.kernels):
-            comparisons = [
-                ComparisonSpec(key=c.key, whole=c.whole, less=c.less, times=c.times) for c in some.comparisons
-            ]
-            files = tuple(map(self.model, some.modules))
-            files += paced
-            groups += call, GroupSpec(kind="kernels", files=files, comparisons=tuple(comparisons), networks=len(paced))
+            files, able = some.ready(self.model)
+            compared = tuple(ComparisonSpec(key=c.key, whole=c.whole, less=c.less, times=c.times) for c in able)
+            groups += call, GroupSpec(kind="kernels", files=(*files, *paced), comparisons=compared, networks=len(paced))
             done = sum(len(group.comparisons) for group in groups)
             progress(f"{done:,} of {len(space.kernels):,} kernels exported")
         kernels = [profiling.kernels(network) for network in networks]

@@ -66,14 +66,15 @@ def kernel_times(results: ResultsSpec) -> list[KernelTime]:
 
     works = results.manifest.works
     times: list[KernelTime] = []
+    call: list[KernelTime] = []
     pace = Pace({})
     for group, result in zip(results.manifest.groups, results.groups, strict=True):
         found = _latencies(result)
-        times += [call_time(found[0])] if group.kind == "call" else []
+        call = [call_time(found[0])] if group.kind == "call" else call
         compared = (Comparison(c.key, Work(*works[c.key]), c.whole, c.less, c.times) for c in group.comparisons)
         if group.kind == "kernels":
             kernels = [comparison.time(found) for comparison in compared]
-            times += pace.corrected(kernels, found[len(found) - group.networks :])
+            times += pace.corrected([*call, *kernels], found[len(found) - group.networks :])
     return times
 
 

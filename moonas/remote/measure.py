@@ -38,6 +38,7 @@ except ImportError as error:
 SCHEMA_VERSION = 1
 SECONDS_TO_LOAD = 0.04
 UP_TO_S = 30.0
+MOST_ROUNDS = 1000
 _WARM_UP_CALLS = 5
 _FEWEST_CALLS = 3
 _MORE_ROUNDS = 10
@@ -371,8 +372,8 @@ def main() -> None:
         sys.exit(f"measure.py: {given.bundle} is no bundle: {error}")
     settings, groups = bundle.manifest["profile"], bundle.manifest["groups"]
     rounds = settings["rounds"] if given.rounds is None else given.rounds
-    if rounds < 2:
-        sys.exit("measure.py: --rounds must be at least 2")
+    if not 2 <= rounds <= MOST_ROUNDS:
+        sys.exit(f"measure.py: --rounds must be from 2 to {MOST_ROUNDS}")
     timed = sum(len(group["files"]) for group in groups)
     minutes = (timed * (rounds * settings["round_ms"] / 1000 + SECONDS_TO_LOAD) + UP_TO_S) / 60
     say(f"{timed:,} models in {len(groups)} groups, about {minutes:.0f} min")
@@ -386,6 +387,8 @@ def main() -> None:
     except KeyboardInterrupt:
         say("Stopped; what was measured is kept. The same command goes on.")
         sys.exit(130)
+    except (zipfile.BadZipFile, KeyError) as error:
+        sys.exit(f"measure.py: {given.bundle} is damaged: {error}; copy it again, and the same command goes on")
     say(f"Wrote {given.out}; bring it back, and there: moonas profile import {given.out.name}")
 
 

@@ -19,6 +19,7 @@ from moonas.spec.validation import LISTED, Mistake, SpecModel, validate
 HERE = "here"
 """The device that is this machine."""
 AUTO, NO_METER = "auto", "none"
+MOST_ROUNDS = 1000
 """In place of a meter: whichever is usable; energy is modelled."""
 
 
@@ -102,7 +103,7 @@ class DeviceSpec(SpecModel):
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     batch: Annotated[int, Field(ge=1, le=65536)] = 1
     fusion: Annotated[tuple[str, ...], LISTED] = ()
-    rounds: Annotated[int, Field(ge=2, le=1000)] = 8
+    rounds: Annotated[int, Field(ge=2, le=MOST_ROUNDS)] = 8
     round_ms: Annotated[float, Field(gt=0, le=60_000)] = 15.0
     meter: Annotated[str, AfterValidator(_check_meter)] = AUTO
     table: str | None = None

@@ -85,6 +85,7 @@ class SpaceSpec(SpecModel):
         classes: outputs of the networks.
         unseen: estimated share, among the kernels of another network, of those that are not in the table.
         weight_bytes: median of its networks: so much was read between two calls of a kernel.
+        seed: of the networks that were drawn.
     """
 
     encoding: str
@@ -92,6 +93,7 @@ class SpaceSpec(SpecModel):
     classes: Annotated[int, Field(ge=1)]
     unseen: Share
     weight_bytes: Annotated[int, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 class ValidationSpec(SpecModel):
@@ -105,8 +107,8 @@ class ValidationSpec(SpecModel):
         median_ape: median of the same.
         within_10_percent: share of the networks whose prediction is so near.
         timed_well: share of the networks whose own latencies another measurement would find again.
-        kernel_uncertainty: of the kernels that were measured, the median share by which one half of the rounds found
-            another time than the other half.
+        kernel_uncertainty: by how much one half of the rounds found other times of the kernels than the other half, as
+            a share of all of them.
     """
 
     networks: Annotated[int, Field(ge=1)]

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from moonas.errors import SpecError
-from moonas.spec.device import DeviceSpec, NotNegative
+from moonas.spec.device import MOST_ROUNDS, DeviceSpec, NotNegative
 from moonas.spec.document import Document
-from moonas.spec.provenance import EnvironmentSpec, MachineSpec
+from moonas.spec.provenance import EnvironmentSpec, MachineSpec, Share
 from moonas.spec.validation import LISTED, Mistake, SpecModel, validate
 
 SCHEMA_VERSION = 1
@@ -57,6 +57,8 @@ class GroupSpec(SpecModel):
         for i, each in enumerate(self.comparisons):
             if max(each.whole, each.less) >= len(self.files):
                 yield ("comparisons", i), f"is of a model that is not among the {len(self.files)} of its group"
+        if self.networks > len(self.files):
+            yield ("networks",), f"must be at most the {len(self.files)} files of its group, are {self.networks}"
 
 
 class ManifestSpec(SpecModel):
@@ -89,6 +91,14 @@ class ManifestSpec(SpecModel):
             yield ("groups", wrong), "must time one model, the call"
         elif len(self.groups[-1].files) != len(self.networks):
             yield ("networks",), f"must list the kernels of {len(self.groups[-1].files)}, are {len(self.networks)}"
+        paced = {group.networks for group in self.groups if group.kind == "kernels"}
+        if len(paced) > 1:
+            yield (
+                ("groups",),
+                f"must time as many networks with each group of kernels, time {min(paced)} to {max(paced)}",
+            )
+        if self.groups and not self.groups[-1].files:
+            yield ("groups", len(self.groups) - 1), "must time one network at least"
         compared = (each.key for group in self.groups for each in group.comparisons)
         unknown = next((key for key in (*compared, *chain(*self.networks)) if key not in self.works), None)
         if unknown is not None:
@@ -106,7 +116,7 @@ class FigureSpec(SpecModel):
     repeatability: NotNegative
     calls: Count
     rounds: Count
-    cpu_over_wall: NotNegative
+    cpu_over_wall: Share
 
 
 class GroupResultSpec(SpecModel):
@@ -133,7 +143,7 @@ class ResultsSpec(SpecModel):
     schema_version: Literal[1]
     device: MachineSpec
     environment: EnvironmentSpec
-    rounds: Annotated[int, Field(ge=2)]
+    rounds: Annotated[int, Field(ge=2, le=MOST_ROUNDS)]
     manifest: ManifestSpec
     groups: Annotated[tuple[GroupResultSpec, ...], LISTED]
 

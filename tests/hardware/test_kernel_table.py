@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from moonas.errors import MoonasError
+from moonas.hardware import table as kernel_table
 from moonas.hardware.device import FUSION
 from moonas.hardware.kernel_times import CALL, KernelTime
 from moonas.hardware.kernels import Kernel, kernels_of
@@ -75,6 +77,16 @@ def test_a_table_that_was_cut_anywhere_is_read_and_continued(path: Path) -> None
         ),
         (",".join(COLUMNS).encode() + b"\nrelu,1,0.1\n", f"line 2: must have {len(COLUMNS)} columns"),
         (",".join(COLUMNS).encode() + b"\nrelu,nan,0.1,0,1,0,0,0,0,8\n", "line 2: times must be finite"),
+        (
+            ",".join(COLUMNS).encode() + b"\nrelu,1,-0.1,0,1,0,0,0,0,8\n",
+            "line 2: uncertainties and counts must be 0 or",
+        ),
+        (
+            ",".join(COLUMNS).encode() + b"\nrelu,1,0.1,0,1,0,-4,0,0,8\n",
+            "line 2: uncertainties and counts must be 0 or",
+        ),
+        (",".join(COLUMNS).encode() + b"\nrelu,1,0.1,0,1,0,1" + b"0" * 400 + b",0,0,8\n", "counts below 10^18"),
+        (",".join(COLUMNS).encode() + b"\nnetwork 2,0,0,0,0,0,0,0,0,0\n", "line 2: a whole network 2 must take time"),
     ],
 )
 def test_what_is_no_table_is_refused_in_one_sentence(path: Path, content: bytes, sentence: str) -> None:
@@ -84,6 +96,21 @@ def test_what_is_no_table_is_refused_in_one_sentence(path: Path, content: bytes,
     assert sentence in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_kernels_that_cannot_all_be_written_are_not_there_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append_rows(path, TIMES[:2])
+    before, written = path.read_bytes(), kernel_table.asdict
+
+    def full(work: Work) -> Any:
+        if work == TIMES[4].work:
+            raise OSError(28, "No space left on device")
+        return written(work)
+
+    monkeypatch.setattr(kernel_table, "asdict", full)
+    with pytest.raises(MoonasError, match="cannot be written: No space left"):
+        append_rows(path, TIMES[2:])
+    assert path.read_bytes() == before
 
 
 def test_a_table_that_is_not_there_or_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -171,6 +171,21 @@ def test_groups_have_no_more_than_so_many(lab: Laboratory, monkeypatch: pytest.M
     assert [sum(isinstance(each.parts[0], Nothing) for each in group) for group in lab.groups] == [1, 1, 1]
 
 
+def test_what_a_runtime_does_not_know_is_left_out(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels = layers(3)
+
+    def refusing(module: Any, inputs: Any, device: Any, *, copies: int) -> Any:
+        if any(isinstance(each, KernelInContext) and each.kernel == kernels[0] for each in module.modules()):
+            raise ValueError("no such operator")
+        return lab.prepare_parts(module, inputs, device, copies=copies)
+
+    monkeypatch.setattr(kernel_times, "prepare_parts", refusing)
+    (found,) = times(kernels)
+    assert {each.key: each.microseconds for each in found} == {
+        kernel.key: pytest.approx(cost_us(kernel)) for kernel in kernels[1:]
+    }
+
+
 def test_a_group_is_given_before_the_next_is_timed(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel_times, "_TOGETHER", 2)
     groups = time_kernels(layers(4), DEVICE, weight_bytes=40_000)

@@ -75,6 +75,27 @@ def test_what_nobody_needs_is_left_out_by_runtimes_that_join() -> None:
     assert kinds(dead_branch, ()) == ["convolution", "relu", "convolution"]
 
 
+def standardised(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Weights that are computed anew each time."""
+    return torch.conv2d(x, net.one.weight - net.one.weight.mean(), None, 1, 1)  # type: ignore[operator, union-attr]
+
+
+def test_what_does_not_depend_on_the_input_is_computed_by_runtimes_that_join_nothing() -> None:
+    assert kinds(standardised) == ["convolution"]
+    assert kinds(standardised, ()) == ["mean", "sub", "convolution"]
+
+
+class Result:
+    """A result that a trace does not know."""
+
+    def __init__(self, logits: torch.Tensor):
+        self.logits = logits
+
+
+def test_of_a_result_that_is_no_tensor_everything_is_taken_to_be_needed() -> None:
+    assert kinds(lambda net, x: Result(net.two(net.one(x).relu()))) == ["convolution+relu", "convolution"]  # type: ignore[arg-type, return-value]
+
+
 def test_a_dead_branch_at_the_end_is_dead_too() -> None:
     def forward(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
         made = net.one(x)

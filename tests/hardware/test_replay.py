@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from moonas.content import shipped_folder
 from moonas.encoding.catalogue import encoding_of
@@ -89,7 +90,8 @@ def test_plain_calls_compute_the_same_and_hand_over_all_of_it(encoding: str) -> 
 @pytest.mark.parametrize(
     ("kind", "called"),
     [
-        (nn.Conv2d(8, 4, 3), [operator.getitem, "Conv2d", "Step"]),
+        (nn.Conv2d(8, 4, 3), [operator.getitem, "Conv2d", functional.conv2d]),
+        (nn.BatchNorm2d(8), [operator.getitem, "Conv2d", "MaxPool2d", "Step"]),
         (nn.ReLU(), [operator.getitem, "Conv2d", "MaxPool2d", torch.ops.aten.relu.default]),
     ],
 )
@@ -130,6 +132,41 @@ def test_a_kernel_computes_what_its_module_computes() -> None:
             own.copy_(given)
         expected = module(replayed.prefixes[0](*replayed.inputs))[..., :1, :1]
     torch.testing.assert_close(computed(replayed), expected)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.BatchNorm2d(8, affine=False),
+        nn.BatchNorm2d(8, track_running_stats=False),
+        nn.InstanceNorm2d(8),
+        nn.GroupNorm(2, 8),
+        nn.LayerNorm(6),
+        nn.PReLU(8),
+        nn.PReLU(),
+        nn.Upsample(scale_factor=2),
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+        nn.Upsample(size=(9, 9), mode="bicubic"),
+        nn.AdaptiveAvgPool2d(2),
+        nn.ConvTranspose2d(8, 4, 2, stride=2),
+        nn.AvgPool2d(2),
+        nn.MaxPool2d(2),
+        nn.Softmax(1),
+        nn.GELU(),
+        nn.Mish(),
+        nn.GLU(1),
+    ],
+    ids=repr,
+)
+def test_kernels_of_usual_layers_are_replayed_in_both_runtimes(module: nn.Module) -> None:
+    for fusion in ((), JOINED):
+        for kernel in kernels_of(trace(nn.Sequential(nn.Conv2d(8, 8, 1), module), (8, 6, 6)), fusion):
+            replayed = KernelInContext(kernel)
+            result = computed(replayed)
+            np.testing.assert_allclose(in_onnxruntime(replayed)[0], result.numpy(), rtol=1e-3, atol=1e-4)
+            with torch.no_grad():
+                found = straight(replayed)(*replayed.inputs)
+            torch.testing.assert_close(found[tuple(slice(0, size) for size in result.shape)], result)
 
 
 def operators(module: Replayed, tmp_path: Path) -> list[str]:

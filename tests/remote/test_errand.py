@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from boards import ALONE, UNTIL_FIRST, Board, planned
@@ -113,6 +114,19 @@ def test_what_cannot_become_a_profile_is_kept_there_until_it_can(
     assert not any("groups measured" in line for line in lines)
     assert made.table_path.exists()
     assert board.files == []
+
+
+def test_results_of_another_bundle_are_refused(board: Board, made: Profiling, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = errand.read_results
+
+    def others(path: Path) -> Any:
+        found = real(path)
+        return found.model_copy(update={"manifest": found.manifest.model_copy(update={"seed": 7})})
+
+    monkeypatch.setattr(errand, "read_results", others)
+    with pytest.raises(MoonasError, match=r"^pi@board gave back the results of another bundle; the folder .* is kept"):
+        measure_there(made, over_ssh("pi@board"))
+    assert not made.path.exists()
 
 
 def test_an_interruption_says_where_the_results_are(

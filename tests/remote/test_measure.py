@@ -25,6 +25,7 @@ from moonas.hardware import latency, runtime
 from moonas.hardware.device import DeviceProfile
 from moonas.remote import measure
 from moonas.remote.bundle import SCRIPT, Bundle
+from moonas.spec.device import MOST_ROUNDS
 from moonas.study import environment
 
 # --- it knows what it runs on as moonas does
@@ -306,9 +307,22 @@ def test_the_number_of_rounds_can_be_chosen_and_not_be_changed_in_the_middle(bun
     assert done.stderr.splitlines()[1:] == [
         f"measure.py: {out} was begun with another rounds; remove it, or give another --out"
     ]
-    assert run_script(SCRIPT, bundle.path, "--rounds", 1).stderr.splitlines()[-1] == (
-        "measure.py: --rounds must be at least 2"
-    )
+    for wrong in (1, MOST_ROUNDS + 1):  # a profile has no more
+        said = run_script(SCRIPT, bundle.path, "--rounds", wrong).stderr.splitlines()[-1]
+        assert said == "measure.py: --rounds must be from 2 to 1000"
+
+
+def test_a_bundle_without_one_of_its_models_is_said_to_be_damaged(bundle: Bundle, tmp_path: Path) -> None:
+    with zipfile.ZipFile(bundle.path) as whole, zipfile.ZipFile(tmp_path / "less.zip", "w") as less:
+        lost = bundle.manifest.groups[-1].files[-1]
+        for name in whole.namelist():
+            if name != lost:
+                less.writestr(name, whole.read(name))
+    done = run_script(SCRIPT, tmp_path / "less.zip", "--rounds", 2, "--out", tmp_path / "results.json")
+    assert done.returncode == 1
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith(f"measure.py: {tmp_path / 'less.zip'} is damaged: ")
+    assert said.endswith("copy it again, and the same command goes on")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 1', "null"])
@@ -341,7 +355,7 @@ def test_a_model_that_onnxruntime_does_not_know_is_named(bundle: Bundle, tmp_pat
 
 
 def test_the_program_ends_when_whoever_started_it_is_gone(bundle: Bundle, tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPT), str(bundle.path), "--rounds", "1000000", "--end-with-input"]
+    command = [sys.executable, str(SCRIPT), str(bundle.path), "--rounds", "1000", "--end-with-input"]
     with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdin is not None
         process.stdin.close()

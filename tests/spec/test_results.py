@@ -137,6 +137,16 @@ def _with(value: Any, *path: Any) -> Callable[[Any], None]:
             _with("tpu", "manifest", "profile", "processor"),
             "manifest.profile.processor: must be one of cpu, cuda, is the text 'tpu'; did you mean 'cpu'?",
         ),
+        (
+            _with(3, "manifest", "groups", 1, "networks"),
+            "manifest.groups.1.networks: must be at most the 2 files of its group, are 3",
+        ),
+        (_without("manifest", "groups", 2, "files", 0), "manifest.networks: must list the kernels of 0, are 1"),
+        (_with(2000, "rounds"), "rounds: must be at most 1000, is 2000"),
+        (
+            _with(3.0, "groups", 0, "figures", 0, "cpu_over_wall"),
+            "groups.0.figures.0.cpu_over_wall: must be at most 1, is 3.0",
+        ),
         (_with("four", "device", "cores"), "device.cores: must be a whole number, is the text 'four'"),
     ],
 )
