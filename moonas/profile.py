@@ -107,7 +107,9 @@ def measure_one(
                 found, left = errand.profile, errand.left
         except KeyboardInterrupt as stopped:
             place = f" {stopped}" if stopped.args else ""
-            say(f"\nStopped; what was measured is kept{place}. The same command goes on.", err=True)
+            has_some = place or made.table_path.exists()
+            kept = "what was measured is kept" if has_some else "no group of kernels was done yet"
+            say(f"\nStopped; {kept}{place}. The same command goes on.", err=True)
             raise
         _say_how_well(found, made.path, quiet)
         if left:

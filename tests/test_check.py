@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 import moonas
 from moonas.cli import app
-from moonas.errors import MoonasError
+from moonas.errors import MoonasError, SpecError
 from moonas.evaluation.evaluator import Candidate
 from moonas.evaluation.looking import LookingEvaluator
 from moonas.evaluation.static import StaticEvaluator
@@ -277,15 +277,15 @@ def test_a_run_folder_is_checked_by_its_problem(here: Path) -> None:
 
 
 def test_an_interruption_ends_it_at_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    evaluate, counted = LookingEvaluator.evaluate, []
+    outcome, counted = LookingEvaluator.outcome, []
 
-    def interrupted(self: LookingEvaluator, candidates: Any) -> Any:
+    def interrupted(self: LookingEvaluator, network: Any) -> Any:
         counted.append(1)
         if len(counted) == 5:
             signal.raise_signal(signal.SIGINT)
-        return evaluate(self, candidates)
+        return outcome(self, network)
 
-    monkeypatch.setattr(LookingEvaluator, "evaluate", interrupted)
+    monkeypatch.setattr(LookingEvaluator, "outcome", interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     try:
         result = command("mine.yaml")
@@ -318,6 +318,13 @@ def test_what_cannot_be_checked_is_refused_in_one_sentence(arguments: list[str],
     assert result.exit_code == 2
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    on_gpu = {"device.processor": "cuda", "device.runtime": "torch"}
+    with pytest.raises(SpecError, match=r"device\.processor is cuda, and PyTorch finds no GPU here; set it to cpu"):
+        moonas.check("digits_tiny", overrides=on_gpu)
 
 
 def test_energies_that_a_search_would_model_are_no_hindrance() -> None:

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from moonas import profiling
 from moonas.cli import app
-from moonas.errors import MoonasError
+from moonas.errors import MoonasError, SpecError
 from moonas.hardware import kernel_times
 from moonas.hardware.kernel_times import CALL, KernelTime
 from moonas.hardware.kernels import kernels_of
@@ -31,6 +31,7 @@ from moonas.profiling import Profiling, described, measure, plan
 from moonas.spec.device import DeviceSpec, load_device, load_device_tree
 from moonas.spec.provenance import EnvironmentSpec, MachineSpec
 from moonas.study import profile_file, this_machine
+from moonas.study.assemble import assemble_latency_model
 from moonas.study.environment import machine
 from moonas.study.profile_file import write_profile
 
@@ -248,6 +249,20 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch, timed: 
     assert timed[1] == timed[0] - 3
 
 
+def test_before_the_first_group_is_done_nothing_is_kept_and_the_profile_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel_times, "measure", interrupted)
+        result = moonas_command(COMMAND)
+    assert "Stopped; no group of kernels was done yet. The same command goes on." in result.stderr
+    with pytest.raises(SpecError, match="device mine: no kernel was measured yet; give the same `moonas profile mine`"):
+        assemble_latency_model(load_device("mine"))
+
+
 def test_quiet_prints_nothing() -> None:
     result = moonas_command(f"{COMMAND} --quiet")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
@@ -271,6 +286,7 @@ def test_times_that_add_up_to_nothing_are_refused() -> None:
         ("here", "a profile cannot be called here: that is this machine, timed live; choose another name"),
         ("../mine", "the name of a profile must be that of a file, without folders, is '../mine'"),
         ("a/b", "the name of a profile must be that of a file, without folders, is 'a/b'"),
+        ("t4", "a shipped profile is called t4, and this one would take its place; choose another name"),
     ],
 )
 def test_a_profile_has_a_name_of_its_own(name: str, what: str) -> None:

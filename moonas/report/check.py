@@ -110,7 +110,8 @@ def nearest(networks: pd.DataFrame, limits: Sequence[Constraint]) -> pd.Series:
 
 
 def _violations(networks: pd.DataFrame, limits: Sequence[Constraint]) -> pd.Series:
-    metrics = networks[[limit.metric for limit in limits if limit.metric in networks]]
+    limited = dict.fromkeys(limit.metric for limit in limits if limit.metric in networks)
+    metrics = networks[list(limited)]
     return pd.Series([total_violation(limits, row) for row in metrics.to_dict("records")], metrics.index, dtype=float)
 
 

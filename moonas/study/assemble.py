@@ -125,6 +125,9 @@ def assemble_latency_model(spec: DeviceSpec, table: KernelTable | None = None) -
     from moonas.hardware.table import read_table
 
     if table is None and spec.table is not None:
+        if spec.validation is None and not Path(spec.table).exists():
+            what = f"no kernel was measured yet; give the same `moonas profile {spec.name}` again, to its end"
+            raise SpecError(f"device {spec.name}: {what}")
         table = read_table(Path(spec.table))
     costs = Roofline(**spec.roofline.model_dump()) if spec.roofline else Roofline()
     return LatencyModel(spec.batch, device_profile(spec).fusion, table or costs, spec.scale)

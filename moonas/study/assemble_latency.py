@@ -6,7 +6,7 @@ import hashlib
 from functools import partial
 from pathlib import Path
 
-from moonas.errors import MoonasError
+from moonas.errors import MoonasError, SpecError
 from moonas.evaluation.evaluator import Evaluator
 from moonas.evaluation.latency import DryRunEvaluator, LatencyEvaluator, Loader, PredictedLatencyEvaluator
 from moonas.network.architecture import Task
@@ -22,15 +22,24 @@ def assemble_latency(spec: ProblemSpec, task: Task) -> list[Evaluator]:
     """Make what gives latencies, of as many devices as the problem names; none for one without.
 
     Raises:
-        MoonasError: if a table cannot be read, or was not measured here and should have been.
+        MoonasError: if a table cannot be read, or was not measured here and should have been; if a GPU is to be timed
+            and there is none.
     """
     made: list[Evaluator] = []
     predicted = predicted_devices(spec)
     if predicted:
         made.append(_predicting(spec, task, predicted))
     if spec.device.is_live and wants_latency(spec):
+        if spec.device.processor == "cuda" and not _has_gpu():
+            raise SpecError("device.processor is cuda, and PyTorch finds no GPU here; set it to cpu")
         made += assemble_timing(spec, task)
     return made
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _predicting(spec: ProblemSpec, task: Task, predicted: dict[str, DeviceSpec]) -> Evaluator:

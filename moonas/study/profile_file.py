@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from moonas.content import shipped_folder
 from moonas.errors import MoonasError
 from moonas.spec.device import HERE, DeviceSpec, load_device
 from moonas.spec.provenance import EnvironmentSpec, ValidationSpec
@@ -31,6 +32,8 @@ def path_of(name: str, folder: Path) -> Path:
         raise MoonasError(f"a profile cannot be called {HERE}: that is this machine, timed live; choose another name")
     if Path(name).name != name or name.startswith(".") or "\0" in name:
         raise MoonasError(f"the name of a profile must be that of a file, without folders, is '{name}'")
+    if (shipped_folder("hw_profiles") / f"{name}.yaml").is_file() and folder.resolve() != shipped_folder("hw_profiles"):
+        raise MoonasError(f"a shipped profile is called {name}, and this one would take its place; choose another name")
     return folder / f"{name}.yaml"
 
 
