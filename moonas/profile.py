@@ -66,8 +66,8 @@ def measure_one(
     ] = None,
     threads: ThreadsOption = 1,
     batch: BatchOption = 1,
-    rounds: RoundsOption = 6,
-    round_ms: RoundMsOption = 15.0,
+    rounds: RoundsOption = 12,
+    round_ms: RoundMsOption = 7.5,
     seed: SeedOption = 0,
     ssh: Annotated[
         str | None, typer.Option(metavar="USER@HOST", help="Measure there; it needs Python, numpy and onnxruntime.")
@@ -125,8 +125,8 @@ def bundle(
     assignments: AssignmentsOption = None,
     threads: ThreadsOption = 1,
     batch: BatchOption = 1,
-    rounds: RoundsOption = 6,
-    round_ms: RoundMsOption = 15.0,
+    rounds: RoundsOption = 12,
+    round_ms: RoundMsOption = 7.5,
     seed: SeedOption = 0,
     out: Annotated[Path | None, typer.Option(help="The file to write.", show_default="NAME.zip")] = None,
     quiet: QuietOption = False,
