@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
 import numpy as np
 
 from moonas.encoding.catalogue import encoding_of
-from moonas.errors import MoonasError
+from moonas.errors import MoonasError, one_line
 from moonas.network.architecture import Task
 from moonas.spec.device import HERE, DeviceSpec, load_device_tree
 from moonas.spec.document import Document
 from moonas.spec.encoding import load_encoding
-from moonas.spec.provenance import SpaceSpec
+from moonas.spec.provenance import MachineSpec, SpaceSpec
 from moonas.spec.validation import validate
 from moonas.study.assemble import device_profile
 from moonas.study.environment import machine, surroundings
-from moonas.study.profile_file import CALIBRATED_ON, VALIDATED_ON, calibrating, claim, path_of, proved, write_profile
-from moonas.study.spread import draw_different
+from moonas.study.profile_file import (
+    CALIBRATED_ON,
+    VALIDATED_ON,
+    alone,
+    calibrating,
+    claim,
+    path_of,
+    proved,
+    write_profile,
+)
+from moonas.study.spread import built, draw_different
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from moonas.encoding.encoding import Encoding, Genotype
+    from moonas.encoding.encoding import Encoding
     from moonas.hardware.kernels import Kernel
+    from moonas.hardware.runtime import Inference
     from moonas.hardware.space import KernelSpace
-    from moonas.hardware.table import KernelTable
 
 _SECONDS_TO_LOAD = 0.04
 """Of each that is timed; `remote/measure.py` says the same."""
@@ -83,20 +91,6 @@ class Profiling:
 
         operations = trace(network, self.task.input_shape, batch=self.device.batch)
         return kernels_of(operations, self.device.fusion)
-
-
-def built(encoding: Encoding, task: Task, genotypes: Iterable[Genotype], *, seed: int) -> Iterator[nn.Module]:
-    """Build networks of a search space, ready for inference.
-
-    Args:
-        encoding: the search space.
-        task: what they are for.
-        genotypes: one for each network.
-        seed: of their weights.
-    """
-    from moonas.evaluation.evaluator import Candidate, build
-
-    return (build(Candidate(encoding.decode(genotype), seed), task).eval() for genotype in genotypes)
 
 
 def plan(
@@ -155,15 +149,8 @@ def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
 
     keep_memory()
     space = find_kernels(profiling, progress)
-    here = machine(profiling.device.runtime, on_gpu=profiling.device.processor == "cuda")
-    if here.gpu == "unknown":
-        raise MoonasError(f"a GPU is to be measured for {profiling.path}, and PyTorch sees none here")
-    if profiling.device.threads > here.cores:
-        what = f"{profiling.device.threads} threads are to be timed, and this machine has {here.cores} cores for them"
-        raise MoonasError(f"{profiling.path}: {what}")
-    spec = described(profiling, space).on(here)
-    kept = claim(profiling.path, spec)
-    device = device_profile(spec)
+    spec = described(profiling, space).on(_here(profiling))
+    kept, device = claim(profiling.path, spec), device_profile(spec)
     known = read_table(profiling.table_path).times if profiling.table_path.exists() else {}
     missing = [kernel for kernel in space.kernels if kernel.key not in known]
     before = done = len(space.kernels) - len(missing)
@@ -172,8 +159,9 @@ def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
         progress(f"{done:,} of {len(space.kernels):,} kernels measured, the next {rounds} times of {device.rounds}")
 
     proof = profiling.proof()
-    networks = [prepare(each, profiling.task.input_shape, device) for each in proof[: calibrating(len(proof))]]
-    pace, weights, seed = Pace(known), space.weight_bytes, profiling.seed
+    with taken(profiling):
+        ready = [prepare(network, profiling.task.input_shape, device) for network in proof]
+    weights, networks, pace, seed = space.weight_bytes, ready[: calibrating(len(ready))], Pace(known), profiling.seed
     for times in time_kernels(
         missing, device, weight_bytes=weights, networks=networks, pace=pace, seed=seed, told=told
     ):
@@ -182,9 +170,52 @@ def _measure(profiling: Profiling, progress: Progress) -> DeviceSpec:
         progress(f"{done:,} of {len(space.kernels):,} kernels measured")
     if done == before and kept.validation is not None:
         return kept  # measured and proved; what is missing cannot be timed by itself
-    if done < len(space.kernels):
-        progress(f"{len(space.kernels) - done:,} kernels cannot be timed by themselves, and are predicted from others")
-    return _proved(profiling, spec, read_table(profiling.table_path), progress)
+    if untimed := len(space.kernels) - done:
+        progress(f"{untimed:,} kernels cannot be timed by themselves, and are predicted from others")
+    progress(f"{len(proof)} networks are timed, to see how well the table predicts them")
+    return _proved(profiling, spec, proof, ready)
+
+
+def _here(profiling: Profiling) -> MachineSpec:
+    """This machine, if it has what is to be measured."""
+    here = machine(profiling.device.runtime, on_gpu=profiling.device.processor == "cuda")
+    if here.gpu == "unknown":
+        raise MoonasError(f"a GPU is to be measured for {profiling.path}, and PyTorch sees none here")
+    if profiling.device.threads > here.cores:
+        raise MoonasError(f"{profiling.path}: give at most {here.cores} threads, as many as there are cores")
+    return here
+
+
+def _proved(
+    profiling: Profiling, spec: DeviceSpec, networks: Sequence[nn.Module], ready: Sequence[Inference]
+) -> DeviceSpec:
+    """Time networks, and see how well the table predicts them."""
+    from moonas.hardware.latency import measure
+    from moonas.hardware.table import read_table
+
+    device = device_profile(spec)
+    found = measure(ready, device, up_to_s=UP_TO_S, patience=device.rounds, seed=profiling.seed)
+    around, table = surroundings(), read_table(profiling.table_path)
+    sums_ms = [table.sum(profiling.kernels(network)).latency_ms for network in networks]
+    proof = proved(spec, table, timed=found, sums_ms=sums_ms, environment=around)
+    write_profile(profiling.path, proof)
+    return proof
+
+
+@contextmanager
+def taken(profiling: Profiling) -> Iterator[None]:
+    """Say of whole networks that a runtime does not take them.
+
+    Raises:
+        MoonasError: if it does not.
+    """
+    try:
+        yield
+    except (MoonasError, OSError, MemoryError):
+        raise
+    except Exception as error:  # of many kinds, none of which has a name
+        runtime, space = profiling.device.runtime, profiling.space
+        raise MoonasError(f"{runtime} does not take the networks of {space}: {one_line(error)}") from error
 
 
 def find_kernels(profiling: Profiling, progress: Progress = lambda line: None) -> KernelSpace:
@@ -217,41 +248,3 @@ def described(profiling: Profiling, space: KernelSpace) -> DeviceSpec:
         seed=profiling.seed,
     )
     return profiling.device.model_copy(update={"table": profiling.table_path.name, "space": about})
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Keep a profile to this process.
-
-    Raises:
-        MoonasError: if another one has it, or the folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(path.with_name(f".{path.stem}.lock"), blocking=False, thread_local=False)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise MoonasError(f"{path} is being measured by another process; wait, or choose another name") from error
-    except OSError as error:
-        raise MoonasError(f"{path} cannot be written: {error.strerror}") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _proved(profiling: Profiling, spec: DeviceSpec, table: KernelTable, progress: Progress) -> DeviceSpec:
-    """Time networks, and see how well the table predicts them."""
-    from moonas.hardware.latency import measure
-    from moonas.hardware.runtime import prepare
-
-    device = device_profile(spec)
-    networks = profiling.proof()
-    progress(f"{len(networks)} networks are timed, to see how well the table predicts them")
-    timed = [prepare(network, profiling.task.input_shape, device) for network in networks]
-    found = measure(timed, device, up_to_s=UP_TO_S, patience=device.rounds, seed=profiling.seed)
-    around = surroundings()
-    sums = [table.sum(profiling.kernels(network)).latency_ms for network in networks]
-    proof = proved(spec, table, timed=found, sums_ms=sums, environment=around)
-    write_profile(profiling.path, proof)
-    return proof

@@ -19,10 +19,11 @@ from typer.testing import CliRunner, Result
 from moonas import profiling
 from moonas.cli import app
 from moonas.errors import MoonasError, SpecError
-from moonas.hardware import kernel_times
+from moonas.hardware import kernel_times, runtime
 from moonas.hardware.kernel_times import CALL, KernelTime
 from moonas.hardware.kernels import kernels_of
 from moonas.hardware.latency import Latency
+from moonas.hardware.replay import Replayed
 from moonas.hardware.roofline import Work
 from moonas.hardware.table import KernelTable, append_rows, read_table
 from moonas.hardware.trace import trace
@@ -330,6 +331,23 @@ def test_kernels_that_cannot_be_computed_by_themselves_are_left_out() -> None:
     assert not any(each.key.startswith("index") for each in some.comparisons)
 
 
+@pytest.mark.parametrize("command", [COMMAND, COMMAND.replace("profile mine", "profile bundle mine")])
+def test_networks_that_the_runtime_does_not_take_are_told_in_a_sentence(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(module: nn.Module, *inputs: torch.Tensor) -> bytes:
+        if not isinstance(module, Replayed):
+            raise ValueError("no such operator\nat all")
+        return exported(module, *inputs)
+
+    exported = runtime.to_onnx
+    monkeypatch.setattr(runtime, "to_onnx", refusing)
+    result = moonas_command(command)
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    assert "onnxruntime does not take the networks of few.yaml: ValueError: no such operator" in said
+
+
 def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     real = profile_file.proved
 
@@ -432,3 +450,11 @@ def test_a_fifth_of_the_networks_gives_the_scale_and_the_others_try_it(count: in
     assert found.validation.mape == (0.5 if count > 1 else 0)
     assert found.validation.of == f"{of} of "
     assert found.validation.kernel_uncertainty == 0.2
+
+
+def test_more_threads_than_cores_are_refused() -> None:
+    made = planned()
+    wanted = replace(made, device=made.device.model_copy(update={"threads": 1024}))
+    with pytest.raises(MoonasError, match=r"mine\.yaml: give at most \d+ threads, as many as there are cores"):
+        measure(wanted)
+    assert not made.path.exists()

@@ -23,14 +23,14 @@ from moonas.hardware.predict import LatencyModel
 from moonas.hardware.runtime import prepare
 from moonas.hardware.table import KernelTable, read_table
 from moonas.hardware.trace import trace
-from moonas.profiling import UP_TO_S, built
+from moonas.profiling import UP_TO_S
 from moonas.report.table import print_frame
 from moonas.run import parse_assignments
 from moonas.show import task_for
 from moonas.spec.device import DeviceSpec, load_device
 from moonas.spec.encoding import load_encoding
 from moonas.study.assemble import assemble_latency_model, device_profile
-from moonas.study.spread import draw_different
+from moonas.study.spread import built, draw_different
 from moonas.terminal import say
 
 Values = np.ndarray[tuple[int], np.dtype[np.float64]]

@@ -11,13 +11,13 @@ memory happens to lie, and many a kernel takes no more than three.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TypeVar
 
 import torch
 
+from moonas.errors import MoonasError
 from moonas.hardware.device import DeviceProfile
 from moonas.hardware.kernels import Kernel
 from moonas.hardware.latency import Latency, measure, nothing
@@ -116,13 +116,21 @@ class Together:
     comparisons: tuple[Comparison, ...]
 
     def ready(self, prepare: Callable[[Replayed], Result]) -> tuple[list[Result], list[Comparison]]:
-        """Make the modules ready, and compare those that can be: a runtime may know no such operator."""
+        """Make the modules ready, and compare those that can be: a runtime may know no such operator.
+
+        Raises:
+            MoonasError, OSError, MemoryError: what no operator is to blame for.
+        """
         results: list[Result] = []
         numbers: dict[int, int] = {}
         for number, module in enumerate(self.modules):
-            with suppress(Exception):  # of many kinds, none of which has a name
+            try:
                 results.append(prepare(module))
-                numbers[number] = len(results) - 1
+            except (MoonasError, OSError, MemoryError):
+                raise
+            except Exception:  # of many kinds, none of which has a name
+                continue
+            numbers[number] = len(results) - 1
         able = (each for each in self.comparisons if {each.whole, each.less} <= numbers.keys())
         return results, [replace(each, whole=numbers[each.whole], less=numbers[each.less]) for each in able]
 

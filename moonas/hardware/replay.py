@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any
@@ -33,7 +33,7 @@ def context_of(place: Place) -> Replayed:
     return Context(shapes, apart=apart) if shapes else Nothing()
 
 
-class Replayed(nn.Module):
+class Replayed(nn.Module, ABC):
     """A module with the inputs that it takes.
 
     Attributes:

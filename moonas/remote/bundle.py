@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moonas.errors import MoonasError
-from moonas.profiling import Profiling, described, find_kernels
+from moonas.profiling import Profiling, described, find_kernels, taken
 from moonas.spec.results import ComparisonSpec, GroupSpec, ManifestSpec
 from moonas.study.profile_file import calibrating
 
@@ -84,7 +84,8 @@ class _Writer:
 
         call, networks = GroupSpec(kind="call", files=(self.model(Nothing()),)), profiling.proof()
         groups: list[GroupSpec] = []
-        timed = tuple(self.network(profiling, each) for each in networks)
+        with taken(profiling):
+            timed = tuple(self.network(profiling, each) for each in networks)
         paced = timed[: calibrating(len(timed))]
         for some in together(space.kernels):
             files, able = some.ready(self.model)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from moonas.errors import MoonasError
 from moonas.remote.bundle import SCRIPT, write_bundle
 from moonas.remote.imported import import_results
-from moonas.spec.results import read_results
 
 if TYPE_CHECKING:
     from moonas.profiling import Profiling, Progress
@@ -55,9 +54,8 @@ def measure_there(profiling: Profiling, target: Target, progress: Progress = lam
         progress(f"{bundle.path.stat().st_size / 1e6:.1f} MB are copied to the folder {there} of {target.name}")
         with _kept(f"the folder {there} of {target.name}"):
             results = _fetch(bundle, target, there, progress)
-            if read_results(results).manifest != bundle.manifest:
-                raise MoonasError(f"{target.name} gave back the results of another bundle")
-            found = import_results(results, name=profiling.device.name, folder=profiling.path.parent)
+            name, folder = profiling.device.name, profiling.path.parent
+            found = import_results(results, name=name, folder=folder, of=bundle.manifest)
     try:
         target.run("rm", "-r", there)
     except MoonasError as error:

@@ -6,17 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moonas.profiling import alone
+from moonas.errors import MoonasError
 from moonas.spec.device import DeviceSpec
-from moonas.spec.results import GroupResultSpec, ResultsSpec, read_results
-from moonas.study.profile_file import path_of, proved, refuse_others, write_profile
+from moonas.spec.results import GroupResultSpec, ManifestSpec, ResultsSpec, read_results
+from moonas.study.profile_file import alone, path_of, proved, refuse_others, write_profile
 
 if TYPE_CHECKING:
     from moonas.hardware.kernel_times import KernelTime
     from moonas.hardware.latency import Latency
 
 
-def import_results(path: Path, *, name: str | None = None, folder: Path = Path("hw_profiles")) -> DeviceSpec:
+def import_results(
+    path: Path,
+    *,
+    name: str | None = None,
+    folder: Path = Path("hw_profiles"),
+    of: ManifestSpec | None = None,
+) -> DeviceSpec:
     """Make a profile of what `measure.py` brought back: its YAML file, and the table beside it.
 
     Neither the encoding nor the bundle is needed: the results say which kernels each network has.
@@ -25,16 +31,19 @@ def import_results(path: Path, *, name: str | None = None, folder: Path = Path("
         path: of the results.
         name: of the profile; as the bundle says.
         folder: where it comes to lie.
+        of: what the bundle said that was to be measured; None if that is not known.
 
     Raises:
         SpecError: if these are no results, or not complete.
-        MoonasError: if there is another profile of this name.
+        MoonasError: if there is another profile of this name, or the results are of another bundle.
     """
     from moonas.hardware.roofline import Work
     from moonas.hardware.table import KernelTable, append_rows
 
     results = read_results(path)
     manifest = results.manifest
+    if of is not None and manifest != of:
+        raise MoonasError(f"{path} holds the results of another bundle")
     name = name or manifest.profile.name
     profile = path_of(name, folder)
     table = profile.with_suffix(".csv")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import filelock
 import yaml
 
 from moonas.content import shipped_folder
@@ -35,6 +37,27 @@ def path_of(name: str, folder: Path) -> Path:
     if (shipped_folder("hw_profiles") / f"{name}.yaml").is_file() and folder.resolve() != shipped_folder("hw_profiles"):
         raise MoonasError(f"a shipped profile is called {name}, and this one would take its place; choose another name")
     return folder / f"{name}.yaml"
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep a profile to this process.
+
+    Raises:
+        MoonasError: if another one has it, or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path.with_name(f".{path.stem}.lock"), blocking=False, thread_local=False)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise MoonasError(f"{path} is being measured by another process; wait, or choose another name") from error
+    except OSError as error:
+        raise MoonasError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def claim(path: Path, spec: DeviceSpec) -> DeviceSpec:

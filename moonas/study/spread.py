@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from moonas.encoding.encoding import Encoding, Genotype
-from moonas.evaluation.evaluator import Candidate, Failure, apart
+from moonas.evaluation.evaluator import Candidate, Failure, apart, build
 from moonas.evaluation.static import StaticEvaluator
 from moonas.network.architecture import Task
 from moonas.problem.objective import Constraint
@@ -21,6 +21,9 @@ from moonas.spec.problem import ProblemSpec
 from moonas.strategy.random_search import RandomSearch
 from moonas.study import assemble
 from moonas.study.assemble_evaluation import tracer, trial_seed
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _COUNTED = ("params", "flops", "size_mb")
 _KEPT, _DRAWN = 10, 100
@@ -73,6 +76,18 @@ def draw_networks(spec: ProblemSpec, encoding: Encoding, task: Task, count: int)
     strategy = RandomSearch(encoding=encoding, objectives=(), seed=spec.seed)
     genotypes = islice(iter(strategy.propose_random, None), _DRAWN * count)
     return list(islice(count_networks(spec, encoding, task, genotypes, limits), _KEPT * count))
+
+
+def built(encoding: Encoding, task: Task, genotypes: Iterable[Genotype], *, seed: int) -> Iterator[nn.Module]:
+    """Build networks of a search space, ready for inference.
+
+    Args:
+        encoding: the search space.
+        task: what they are for.
+        genotypes: one for each network.
+        seed: of their weights.
+    """
+    return (build(Candidate(encoding.decode(genotype), seed), task).eval() for genotype in genotypes)
 
 
 def count_networks(

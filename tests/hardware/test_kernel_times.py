@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from moonas.errors import MoonasError
 from moonas.hardware import kernel_times
 from moonas.hardware.device import DeviceProfile
 from moonas.hardware.kernel_times import CALL, KernelTime, Pace, time_kernels, times_at_once
@@ -184,6 +185,20 @@ def test_what_a_runtime_does_not_know_is_left_out(lab: Laboratory, monkeypatch: 
     assert {each.key: each.microseconds for each in found} == {
         kernel.key: pytest.approx(cost_us(kernel)) for kernel in kernels[1:]
     }
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), MemoryError(), MoonasError("no GPU")], ids=repr)
+def test_what_no_operator_is_to_blame_for_is_not_taken_for_one(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def failing(module: Any, inputs: Any, device: Any, *, copies: int) -> Any:
+        if isinstance(module, SideBySide):
+            raise error
+        return lab.prepare_parts(module, inputs, device, copies=copies)
+
+    monkeypatch.setattr(kernel_times, "prepare_parts", failing)
+    with pytest.raises(type(error)):
+        times(layers(3))
 
 
 def test_a_group_is_given_before_the_next_is_timed(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:

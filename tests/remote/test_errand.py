@@ -117,14 +117,16 @@ def test_what_cannot_become_a_profile_is_kept_there_until_it_can(
 
 
 def test_results_of_another_bundle_are_refused(board: Board, made: Profiling, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = errand.read_results
+    real = imported.read_results
 
     def others(path: Path) -> Any:
         found = real(path)
         return found.model_copy(update={"manifest": found.manifest.model_copy(update={"seed": 7})})
 
-    monkeypatch.setattr(errand, "read_results", others)
-    with pytest.raises(MoonasError, match=r"^pi@board gave back the results of another bundle; the folder .* is kept"):
+    monkeypatch.setattr(imported, "read_results", others)
+    with pytest.raises(
+        MoonasError, match=r"results\.json holds the results of another bundle; the folder .* of pi@board is kept"
+    ):
         measure_there(made, over_ssh("pi@board"))
     assert not made.path.exists()
 
